@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The vCPU: how a whole kernel runs as one thread of a server and lends its
+// processor to guest tasks. The state page is kernel memory mapped into the
+// server; everything in it is checked by the kernel at each use.
+//
+// An entry (upcall) saves the server's registers in `server`, clears
+// events_enabled, takes 128 bytes and the alignment off the stack pointer, and
+// goes to `entry`. Every fault of the server itself comes that way.
+// The server must not use the vector unit: it holds the guest's state.
+//
+// `syscall` with rax = TAG_VCPU_RUN, rdi = send right to the guest task (or
+// PORT_NULL to wait for an event). All registers but rsp are lost; it returns
+// with rax = reason (VCPU_EXIT_* or -error).
+#pragma once
+
+#include <corvus/types.h>
+
+#define VCPU_EXIT_SYSCALL 1u   // the guest executed `syscall`
+#define VCPU_EXIT_PAGE_FAULT 2u // fault_address, error_code
+#define VCPU_EXIT_EXCEPTION 3u  // vector, error_code
+#define VCPU_EXIT_EVENT 4u      // pending & ~0 became non-zero while events were enabled
+
+#ifndef __ASSEMBLER__
+
+// Register file of a guest, or of the interrupted server. `rflags`: only the
+// arithmetic flags, DF, TF, AC, ID and RF are taken over.
+struct vcpu_registers {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+    uint64_t rax, rcx, rdx, rsi, rdi;
+    uint64_t rip, rflags, rsp;
+    uint64_t fs_base, gs_base;
+};
+
+struct vcpu_state {
+    struct vcpu_registers guest;
+    struct vcpu_registers server; // where an event or fault interrupted the server itself
+    uint64_t entry;               // ip of the server's event entry; 0: no upcalls
+    uint32_t events_enabled;      // 1: a pending event exits the guest / enters the server
+    uint32_t in_entry;            // set at an entry; the server clears it when it has copied `server`.
+                                  // A fault before that goes to the thread's pager or exception port
+    uint64_t pending;       // event bits; OR-ed in by the kernel, cleared by the server (atomically)
+    uint64_t fpu_area;      // address of the guest's vector save area in the server; 0: none
+    uint32_t reason;        // why `entry` was entered (VCPU_EXIT_*), or why the guest left
+    uint32_t vector;        // processor vector of an exception
+    uint64_t error_code;    // of the processor
+    uint64_t fault_address; // CR2
+    uint64_t reserved[16];
+};
+_Static_assert(sizeof(struct vcpu_registers) == 160, "ABI");
+_Static_assert(offsetof(struct vcpu_state, entry) == 320, "ABI");
+#endif

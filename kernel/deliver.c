@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Delivery of one message to one receiver. First everything is checked and
+// every page brought in; then memory is copied and mapped, which can still fail
+// and is undone; from the commit on nothing can fail.
+#include "message.h"
+
+#include "counters.h"
+#include "cpu.h"
+#include "fault.h"
+#include "mapping.h"
+#include "memory.h"
+#include "x86/memory.h"
+#include "x86/paging.h"
+#include "x86/panic.h"
+
+// Bytes of a COPY between two looks at the interrupts.
+#define COPY_STEP 16384u
+
+// --- Rights -----------------------------------------------------------------
+
+static bool is_move(uint32_t disposition)
+{
+    return disposition == MOVE_SEND || disposition == MOVE_SEND_ONCE ||
+           disposition == MOVE_RECEIVE;
+}
+
+// A right that moves can be named only once in a message.
+static bool named_again(const struct message_right *rights, unsigned count, port_name_t name)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (rights[i].name == name)
+            return true;
+    return false;
+}
+
+corvus_error_t message_check_rights(struct thread *sender, uint64_t tag, const struct port *self)
+{
+    unsigned count = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+    const struct message_right *rights = sender->utcb->rights;
+    corvus_error_t error;
+
+    for (unsigned i = 0; i < count; i++) {
+        error = right_check(sender->task, rights[i], self);
+        if (error)
+            return error;
+        if (is_move(rights[i].disposition) &&
+            named_again(rights + i + 1, count - i - 1, rights[i].name))
+            return ERR_INVALID_ARGUMENT;
+        if (i > 0 && named_again(rights, i, rights[i].name) && is_move(rights[i].disposition))
+            return ERR_INVALID_ARGUMENT;
+    }
+    if (tag & TAG_REPLY_RIGHT) {
+        struct message_right reply = sender->utcb->reply;
+
+        if (reply.disposition != MAKE_SEND_ONCE && reply.disposition != MOVE_SEND_ONCE)
+            return ERR_INVALID_ARGUMENT;
+        if (named_again(rights, count, reply.name) && is_move(reply.disposition))
+            return ERR_INVALID_ARGUMENT;
+        return right_check(sender->task, reply, self);
+    }
+    return ERR_OK;
+}
+
+static void insert_right(struct thread *receiver, unsigned index, struct carried_right *carried)
+{
+    uint32_t kind = carried_kind(carried);
+
+    receiver->utcb->rights[index] = (struct message_right){
+        .name = right_insert(receiver->task, carried),
+        .disposition = kind,
+    };
+}
+
+// Puts a carried reply right into the receiver's slot.
+static void fill_reply_slot(struct thread *receiver, struct carried_right *carried)
+{
+    if (carried->is_reply) {
+        struct thread *caller = carried->caller;
+
+        if (caller->rpc_sequence == carried->sequence) {
+            receiver->reply.caller = caller;
+            caller->replier = receiver;
+        }
+        thread_release(caller);
+    } else if (carried->kind == RIGHT_SEND_ONCE) {
+        receiver->reply.port = carried->port;
+    }
+}
+
+// --- COPY -------------------------------------------------------------------
+
+// Checks that each page of a user range can be accessed. 0, or the address of
+// the first that cannot.
+static uint64_t missing_page(struct task *task, uint64_t address, uint64_t length, uint32_t access)
+{
+    uint64_t page = address & ~(PAGE_BYTES - 1);
+
+    for (; page < address + length; page += PAGE_BYTES)
+        if (!space_translate(task, page, access))
+            return page > address ? page : address;
+    return 0;
+}
+
+static bool user_range(uint64_t address, uint64_t length)
+{
+    return length <= USER_END && address <= USER_END - length;
+}
+
+// Lengths, ranges and buffers of all COPY items, then the pages on both sides.
+static enum delivery check_copies(struct thread *sender, struct thread *receiver, unsigned items,
+                                  corvus_error_t *error)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < items; i++) {
+        const struct message_item *item = &sender->utcb->items[i];
+        const struct message_buffer *buffer = &receiver->utcb->copy_buffers[i];
+        uint64_t missing;
+
+        if (item->kind != ITEM_COPY || item->length == 0)
+            continue;
+        *error = ERR_TOO_LARGE;
+        if (item->length > MESSAGE_COPY_MAX || (total += item->length) > MESSAGE_COPY_MAX ||
+            item->length > buffer->length)
+            return DELIVERY_SENDER_FAILED;
+        *error = ERR_INVALID_RANGE;
+        if (!user_range(item->address, item->length))
+            return DELIVERY_SENDER_FAILED;
+        if (!user_range(buffer->address, item->length))
+            return DELIVERY_RECEIVER_FAILED;
+        *error = ERR_FAULT;
+        missing = missing_page(sender->task, item->address, item->length, ACCESS_READ);
+        if (missing)
+            return fault_raise_for_message(sender, missing, ACCESS_READ, true)
+                       ? DELIVERY_SENDER_FAULTS
+                       : DELIVERY_SENDER_FAILED;
+        missing = missing_page(receiver->task, buffer->address, item->length, ACCESS_WRITE);
+        if (missing) {
+            if (receiver->state == THREAD_CALLING ||
+                !fault_raise_for_message(receiver, missing, ACCESS_WRITE, false))
+                return DELIVERY_RECEIVER_FAILED;
+            return DELIVERY_RECEIVER_FAULTS;
+        }
+    }
+    return DELIVERED;
+}
+
+// Copies up to `length` bytes, both sides within one page, page by page.
+static void copy_bytes(struct task *from, uint64_t source, struct task *to, uint64_t destination,
+                       uint64_t length)
+{
+    while (length) {
+        uint64_t from_rest = PAGE_BYTES - source % PAGE_BYTES;
+        uint64_t to_rest = PAGE_BYTES - destination % PAGE_BYTES;
+        uint64_t chunk = length;
+
+        if (chunk > from_rest)
+            chunk = from_rest;
+        if (chunk > to_rest)
+            chunk = to_rest;
+        memcpy(physical_to_virtual(space_translate(to, destination, ACCESS_WRITE)),
+               physical_to_virtual(space_translate(from, source, ACCESS_READ)), chunk);
+        source += chunk;
+        destination += chunk;
+        length -= chunk;
+    }
+}
+
+// Copies one item on from where it was left. False: preempted; the place is
+// noted in the receiver.
+static bool copy_item(struct thread *sender, struct thread *receiver, unsigned index)
+{
+    const struct message_item *item = &sender->utcb->items[index];
+    struct message_transfer *transfer = &receiver->transfer;
+    uint64_t offset = 0;
+
+    if (receiver->hazard & HAZARD_TRANSFER && transfer->sender == sender->id) {
+        if (transfer->item > index)
+            return true;
+        if (transfer->item == index)
+            offset = transfer->offset;
+    }
+    while (offset < item->length) {
+        uint64_t step = item->length - offset;
+
+        if (step > COPY_STEP)
+            step = COPY_STEP;
+        copy_bytes(sender->task, item->address + offset, receiver->task,
+                   receiver->utcb->copy_buffers[index].address + offset, step);
+        offset += step;
+        if (offset < item->length && schedule_preemption_point()) {
+            *transfer = (struct message_transfer){ sender->id, index, offset };
+            receiver->hazard |= HAZARD_TRANSFER;
+            return false;
+        }
+    }
+    return true;
+}
+
+// --- MAP and GRANT ----------------------------------------------------------
+
+static uint64_t item_pages(struct task *task, const struct message_item *item)
+{
+    uint64_t pages = 0;
+
+    for (uint64_t done = 0; done < item->length; pages++) {
+        uint32_t access;
+        uint64_t bytes = space_page_bytes(task, item->address + done, &access);
+
+        if (!bytes || pages > MESSAGE_MAP_PAGES)
+            break;
+        done += bytes;
+    }
+    return pages;
+}
+
+// Checks one item against its sender's space and the receiver's window; brings
+// the first missing page in.
+static enum delivery check_map(struct thread *sender, const struct message_item *item,
+                               uint64_t window, uint64_t window_length, corvus_error_t *error)
+{
+    uint64_t done = 0;
+
+    *error = mapping_check_range(item->address, item->length);
+    if (*error)
+        return DELIVERY_SENDER_FAILED;
+    *error = ERR_TOO_LARGE;
+    if (item->length > window_length || item->offset > window_length - item->length)
+        return DELIVERY_SENDER_FAILED;
+    *error = ERR_INVALID_RANGE;
+    if (mapping_check_range(window + item->offset, item->length) || item->access & ~ACCESS_ALL ||
+        !(item->access & ACCESS_READ))
+        return DELIVERY_SENDER_FAILED;
+    while (done < item->length) {
+        uint32_t access;
+        uint64_t bytes = space_page_bytes(sender->task, item->address + done, &access);
+
+        if (!bytes) {
+            *error = ERR_NOT_MAPPED;
+            return fault_raise_for_message(sender, item->address + done,
+                                           item->access & ~ACCESS_EXECUTE, true)
+                       ? DELIVERY_SENDER_FAULTS
+                       : DELIVERY_SENDER_FAILED;
+        }
+        *error = ERR_ACCESS_DENIED;
+        if (item->access & ~access)
+            return DELIVERY_SENDER_FAILED;
+        done += bytes;
+        *error = ERR_TOO_LARGE;
+        if (item_pages(sender->task, item) > MESSAGE_MAP_PAGES)
+            return DELIVERY_SENDER_FAILED;
+    }
+    return DELIVERED;
+}
+
+static corvus_error_t map_item(struct task *from, const struct message_item *item,
+                               struct task *to, uint64_t destination)
+{
+    uint64_t done = 0;
+    corvus_error_t error = ERR_OK;
+
+    while (!error && done < item->length)
+        error = mapping_map_step(from, item->address, to, destination, item->length, item->access,
+                                 item->kind == ITEM_GRANT, &done);
+    if (error && done) {
+        // All or nothing: what came over goes back.
+        uint64_t cursor = 0;
+        uint64_t undone = 0;
+        struct unmap_result result = { 0 };
+        corvus_error_t ignored = ERR_OK;
+
+        if (item->kind == ITEM_GRANT)
+            while (undone < done && !mapping_map_step(to, destination, from, item->address, done,
+                                                      item->access, true, &undone))
+                ;
+        else
+            while (!mapping_unmap_step(to, destination, done, ACCESS_ALL, true, &cursor, &result,
+                                       &ignored))
+                ;
+    }
+    return error;
+}
+
+static corvus_error_t map_items(struct thread *sender, struct task *to, unsigned items,
+                                uint64_t window)
+{
+    corvus_error_t error = ERR_OK;
+
+    for (unsigned i = 0; i < items && !error; i++) {
+        const struct message_item *item = &sender->utcb->items[i];
+
+        if (item->kind != ITEM_COPY)
+            error = map_item(sender->task, item, to, window + item->offset);
+    }
+    return error;
+}
+
+corvus_error_t deliver_fault_items(struct thread *pager, struct thread *faulter, uint64_t tag)
+{
+    unsigned items = (tag & TAG_ITEMS_MASK) >> TAG_ITEMS_SHIFT;
+    corvus_error_t error = ERR_OK;
+
+    for (unsigned i = 0; i < items; i++) {
+        const struct message_item *item = &pager->utcb->items[i];
+        uint32_t access;
+
+        if (item->kind != ITEM_MAP && item->kind != ITEM_GRANT)
+            return ERR_INVALID_ARGUMENT;
+        error = mapping_check_range(item->address, item->length);
+        if (!error)
+            error = mapping_check_range(item->offset, item->length);
+        if (error)
+            return error;
+        if (item->access & ~ACCESS_ALL || !(item->access & ACCESS_READ))
+            return ERR_INVALID_ARGUMENT;
+        // A pager that pages its own pages has to touch them first.
+        if (!space_page_bytes(pager->task, item->address, &access))
+            return ERR_NOT_MAPPED;
+        if (item->length > PAGE_BYTES && item_pages(pager->task, item) > MESSAGE_MAP_PAGES)
+            return ERR_TOO_LARGE;
+    }
+    return map_items(pager, faulter->task, items, 0);
+}
+
+// --- Items together ---------------------------------------------------------
+
+static enum delivery check_items(struct thread *sender, struct thread *receiver, unsigned items,
+                                 corvus_error_t *error)
+{
+    const struct message_buffer window = receiver->utcb->map_window;
+    enum delivery result;
+
+    for (unsigned i = 0; i < items; i++) {
+        const struct message_item *item = &sender->utcb->items[i];
+
+        if (item->kind == ITEM_COPY)
+            continue;
+        if (item->kind != ITEM_MAP && item->kind != ITEM_GRANT) {
+            *error = ERR_INVALID_ARGUMENT;
+            return DELIVERY_SENDER_FAILED;
+        }
+        result = check_map(sender, item, window.address, window.length, error);
+        if (result != DELIVERED)
+            return result;
+    }
+    return check_copies(sender, receiver, items, error);
+}
+
+static enum delivery move_items(struct thread *sender, struct thread *receiver, unsigned items,
+                                corvus_error_t *error)
+{
+    enum delivery result = check_items(sender, receiver, items, error);
+
+    if (result != DELIVERED)
+        return result;
+    for (unsigned i = 0; i < items; i++)
+        if (sender->utcb->items[i].kind == ITEM_COPY && !copy_item(sender, receiver, i))
+            return DELIVERY_PREEMPTED;
+    receiver->hazard &= ~HAZARD_TRANSFER;
+    *error = map_items(sender, receiver->task, items, receiver->utcb->map_window.address);
+    if (*error)
+        return DELIVERY_SENDER_FAILED;
+    for (unsigned i = 0; i < items; i++) {
+        struct message_item item = sender->utcb->items[i];
+
+        item.address = item.kind == ITEM_COPY ? receiver->utcb->copy_buffers[i].address
+                                              : receiver->utcb->map_window.address + item.offset;
+        receiver->utcb->items[i] = item;
+    }
+    return DELIVERED;
+}
+
+// --- Whole messages ---------------------------------------------------------
+
+static void move_words(struct thread *receiver, const uint64_t *registers, const uint64_t *all,
+                       unsigned words)
+{
+    for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+        receiver->frame.words[i] = registers[i];
+    for (unsigned i = MESSAGE_REGISTER_WORDS; i < words; i++)
+        receiver->utcb->words[i] = all[i];
+}
+
+static void move_rights(struct thread *sender, struct thread *receiver, uint64_t tag)
+{
+    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+
+    for (unsigned i = 0; i < rights; i++) {
+        struct carried_right carried = right_take(sender->task, sender->utcb->rights[i]);
+
+        insert_right(receiver, i, &carried);
+    }
+    if (tag & TAG_REPLY_RIGHT) {
+        struct carried_right carried = right_take(sender->task, sender->utcb->reply);
+
+        fill_reply_slot(receiver, &carried);
+    }
+}
+
+enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver,
+                                  const struct port *port, uint64_t label, corvus_error_t *error)
+{
+    uint64_t tag = sender->frame.rax;
+    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+    unsigned items = (tag & TAG_ITEMS_MASK) >> TAG_ITEMS_SHIFT;
+    uint64_t delivered = tag & (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK);
+
+    if (rights || tag & TAG_REPLY_RIGHT) {
+        *error = message_check_rights(sender, tag, port);
+        if (!*error)
+            *error = right_reserve(receiver->task, rights);
+        if (*error)
+            return DELIVERY_SENDER_FAILED;
+    }
+    if (items) {
+        enum delivery result = move_items(sender, receiver, items, error);
+
+        if (result != DELIVERED)
+            return result;
+    }
+
+    // ---- commit: nothing below can fail ----
+    if (rights || tag & TAG_REPLY_RIGHT)
+        move_rights(sender, receiver, tag);
+    move_words(receiver, sender->frame.words, sender->utcb->words, tag & TAG_WORDS_MASK);
+    if (tag & TAG_RPC) {
+        receiver->reply.caller = sender;
+        sender->replier = receiver;
+    }
+    if (receiver->reply.caller || receiver->reply.port)
+        delivered |= port ? TAG_REPLY : 0;
+    receiver->frame.rdi = label;
+    receiver->frame.rdx = (uint32_t)sender->frame.rdx;
+    receiver->frame.rax = delivered;
+    trace(TRACE_DELIVER, receiver->id, label);
+    return DELIVERED;
+}
+
+enum delivery deliver_copy(struct message_copy *message, struct thread *receiver, uint64_t label,
+                           corvus_error_t *error)
+{
+    unsigned words = message->tag & TAG_WORDS_MASK;
+    uint64_t registers[MESSAGE_REGISTER_WORDS] = { 0 };
+
+    *error = right_reserve(receiver->task, message->right_count);
+    if (*error)
+        return DELIVERY_RECEIVER_FAILED;
+    for (unsigned i = 0; i < message->right_count; i++)
+        insert_right(receiver, i, &message->rights[i]);
+    message->right_count = 0;
+    if (message->reply.kind != RIGHT_NONE) {
+        fill_reply_slot(receiver, &message->reply);
+        message->reply.kind = RIGHT_NONE;
+        message->reply.is_reply = false;
+    }
+    for (unsigned i = 0; i < words && i < MESSAGE_REGISTER_WORDS; i++)
+        registers[i] = message->words[i];
+    move_words(receiver, registers, message->words, words);
+    receiver->frame.rdi = label;
+    receiver->frame.rdx = message->id;
+    receiver->frame.rax =
+        message->tag | (receiver->reply.caller || receiver->reply.port ? TAG_REPLY : 0);
+    trace(TRACE_DELIVER, receiver->id, label);
+    return DELIVERED;
+}
+
+void deliver_event(struct port *port, struct thread *receiver)
+{
+    for (unsigned i = 1; i < MESSAGE_REGISTER_WORDS; i++)
+        receiver->frame.words[i] = 0;
+    receiver->frame.words[0] = port->events;
+    receiver->frame.rdi = port->label;
+    receiver->frame.rdx = MESSAGE_ID_EVENT;
+    receiver->frame.rax = 1;
+    port->events = 0;
+    port_update_ready(port);
+}

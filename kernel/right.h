@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A task's table of rights: two levels, 256 entries a page, 512 pages. A name
+// is index << 15 | generation; an entry's tag is kind << 16 | generation, so
+// one comparison checks that a name is fresh and of the kind wanted.
+#pragma once
+
+#include "port.h"
+
+struct right {
+    union {
+        struct port *port;       // send, send once, receive; a dead port until noticed
+        struct port_set *set;
+        struct thread *caller;   // reply right (RIGHT_KIND_REPLY)
+        uint64_t next_free;      // index of the next free entry
+    };
+    uint32_t tag;      // kind << 16 | generation
+    uint32_t sequence; // of a reply right: the RPC it answers
+};
+_Static_assert(sizeof(struct right) == 16, "256 to a page");
+
+// Kinds in tags: RIGHT_* of the ABI and one more, which the ABI shows as
+// RIGHT_SEND_ONCE: the right to answer one RPC of a thread.
+#define RIGHT_KIND_REPLY 6u
+#define RIGHT_GENERATION_MASK ((1u << NAME_GENERATION_BITS) - 1)
+#define RIGHTS_PER_PAGE 256u
+#define RIGHT_PAGES (RIGHTS_MAX / RIGHTS_PER_PAGE)
+
+struct right_table {
+    struct right **pages; // RIGHT_PAGES pointers; absent pages point to right_empty_page
+    uint32_t free_first;  // free list, first in first out, so that generations last
+    uint32_t free_last;
+    uint32_t used;        // names in use
+    uint32_t end;         // entries ever made
+    uint32_t sweep;       // how far right_table_destroy_step has come in the last page
+};
+
+extern struct right right_empty_page[RIGHTS_PER_PAGE];
+
+static inline struct right *right_entry(const struct right_table *table, port_name_t name)
+{
+    uint32_t index = name >> NAME_GENERATION_BITS;
+
+    return &table->pages[index / RIGHTS_PER_PAGE][index % RIGHTS_PER_PAGE];
+}
+
+static inline uint32_t right_kind(const struct right *right)
+{
+    return right->tag >> 16;
+}
+
+bool right_table_init(struct task *task);
+
+// The entry of a live name of any kind, or NULL.
+struct right *right_lookup(struct task *task, port_name_t name);
+
+// The port behind a live send, send-once or receive right; NULL otherwise,
+// with *error told (INVALID_NAME, INVALID_RIGHT, PEER_DIED).
+struct port *right_port(struct task *task, port_name_t name, uint32_t kind, corvus_error_t *error);
+
+// Makes sure that `count` insertions will succeed.
+corvus_error_t right_reserve(struct task *task, uint32_t count);
+
+// Adds an entry; the carried right's reference and count pass to the table.
+// A reserve must have succeeded. Returns the name.
+port_name_t right_insert(struct task *task, const struct carried_right *carried);
+
+// Frees an entry without touching what it stood for.
+void right_remove(struct task *task, port_name_t name);
+
+// task_deallocate_right.
+corvus_error_t right_deallocate(struct task *task, port_name_t name);
+
+// Checks that the right may travel so (changes nothing), and carries it out
+// (cannot fail after the check). `self` is the port that it is sent to.
+corvus_error_t right_check(struct task *task, struct message_right wanted, const struct port *self);
+struct carried_right right_take(struct task *task, struct message_right wanted);
+
+// Undoes or ends the life of a right on its way (its message is destroyed).
+void carried_destroy(struct carried_right *carried);
+
+// Kind as the ABI tells it, after delivery.
+uint32_t carried_kind(const struct carried_right *carried);
+
+// Frees some entries of a terminated task; true when none are left.
+bool right_table_destroy_step(struct task *task);

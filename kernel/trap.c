@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What to do with a trap, and which thread runs after any kernel entry.
+#include "trap.h"
+
+#include "counters.h"
+#include "cpu.h"
+#include "fault.h"
+#include "interrupt.h"
+#include "message.h"
+#include "service.h"
+#include "vcpu.h"
+#include "vector.h"
+#include "x86/apic.h"
+#include "x86/clock.h"
+#include "x86/panic.h"
+#include "x86/switch.h"
+
+#define VECTOR_DEBUG 1
+#define VECTOR_NMI 2
+#define VECTOR_NO_VECTOR_UNIT 7
+#define VECTOR_DOUBLE_FAULT 8
+#define VECTOR_PAGE_FAULT 14
+#define VECTOR_MACHINE_CHECK 18
+#define VECTOR_EXTERNAL 32
+
+// Page-fault error code, Intel SDM volume 3, section 4.7.
+#define FAULT_WRITE 2u
+#define FAULT_FETCH 16u
+
+static _Noreturn void panic_at(const struct frame *frame, const char *what)
+{
+    panic_frame = frame;
+    panic("%s: vector %lu, error %lx", what, frame->vector, frame->error_code);
+}
+
+static uint32_t fault_access(uint64_t error_code)
+{
+    if (error_code & FAULT_FETCH)
+        return ACCESS_EXECUTE;
+    return error_code & FAULT_WRITE ? ACCESS_WRITE : ACCESS_READ;
+}
+
+void trap_interrupt(unsigned vector)
+{
+    if (vector == VECTOR_TIMER) {
+        apic_eoi();
+        schedule_timer_interrupt();
+    } else if (vector == VECTOR_SPURIOUS) {
+        apic_spurious_count++;
+        counter_add(COUNTER_INTERRUPTS_SPURIOUS, 1);
+    } else if (vector == VECTOR_APIC_ERROR) {
+        apic_error();
+        apic_eoi();
+    } else if (vector >= VECTOR_DEVICE_FIRST && vector <= VECTOR_DEVICE_LAST) {
+        interrupt_arrived(vector);
+    } else {
+        counter_add(COUNTER_INTERRUPTS_SPURIOUS, 1);
+    }
+}
+
+static void exception(struct thread *thread, const struct frame *frame)
+{
+    struct fault fault = { .vector = frame->vector, .error_code = frame->error_code };
+
+    if (frame->vector == VECTOR_PAGE_FAULT) {
+        fault.address = read_cr2();
+        fault.access = fault_access(frame->error_code);
+    } else {
+        fault.is_exception = true;
+    }
+    fault_raise(thread, &fault);
+}
+
+void trap_from_user(struct frame *frame)
+{
+    struct thread *current = cpu.current;
+
+    irqs_off_begin();
+    if (cpu.in_guest) {
+        vcpu_guest_trap(frame);
+        return;
+    }
+    current->hazard |= HAZARD_FULL_FRAME;
+    if (frame->vector == VECTOR_DOUBLE_FAULT || frame->vector == VECTOR_MACHINE_CHECK)
+        panic_at(frame, "machine check or double fault");
+    if (frame->vector >= VECTOR_EXTERNAL)
+        trap_interrupt((unsigned)frame->vector);
+    else if (frame->vector == VECTOR_NO_VECTOR_UNIT)
+        vector_trap();
+    else if (frame->vector == VECTOR_NMI)
+        counter_add(COUNTER_INTERRUPTS_SPURIOUS, 1);
+    else
+        exception(current, frame);
+}
+
+// Only interrupts, and only where the kernel lets them in.
+void trap_from_kernel(struct frame *frame)
+{
+    if (frame->vector < VECTOR_EXTERNAL) {
+        if (frame->vector == VECTOR_NMI)
+            return;
+        panic_at(frame, "trap in the kernel");
+    }
+    cpu.in_kernel_interrupt = true;
+    irqs_off_begin();
+    trap_interrupt((unsigned)frame->vector);
+    irqs_off_end();
+    cpu.in_kernel_interrupt = false;
+}
+
+// --- The way back -----------------------------------------------------------
+
+#define HAZARDS_WORK                                                                              \
+    (HAZARD_DEADLINE | HAZARD_TRANSFER | HAZARD_OPERATION | HAZARD_RESTART | HAZARD_VCPU)
+
+// Does what is to be done before the thread can run. It may not be current
+// afterwards.
+static void resolve(struct thread *thread)
+{
+    if (thread->hazard & HAZARD_DEADLINE) {
+        deadline_cancel(&thread->deadline);
+        thread->hazard &= ~HAZARD_DEADLINE;
+    }
+    if (thread->hazard & HAZARD_OPERATION) {
+        operation_continue(thread);
+    } else if (thread->hazard & HAZARD_RESTART) {
+        thread->hazard &= ~HAZARD_RESTART;
+        message_system_call((port_name_t)thread->frame.rdi, (port_name_t)thread->frame.rsi,
+                            (uint32_t)thread->frame.rdx, thread->frame.rax);
+    } else if (thread->hazard & HAZARD_VCPU) {
+        vcpu_before_run(thread);
+    } else {
+        thread->hazard &= ~HAZARD_TRANSFER;
+    }
+}
+
+static void load_bases(struct thread *thread)
+{
+    if (!(cpu.hazard & CPU_HAZARD_NO_FSGSBASE)) {
+        write_fs_base(thread->fs_base);
+        write_gs_base(thread->gs_base);
+        return;
+    }
+    if (cpu.fs_base != thread->fs_base)
+        wrmsr(MSR_FS_BASE, cpu.fs_base = thread->fs_base);
+    if (cpu.gs_base != thread->gs_base)
+        wrmsr(MSR_GS_BASE, cpu.gs_base = thread->gs_base);
+}
+
+struct thread *kernel_exit(void)
+{
+    bool reaped = false;
+
+    for (;;) {
+        struct thread *thread = cpu.current;
+
+        if (__builtin_expect(reaped == false && cpu.hazard & CPU_HAZARD_REAP, 0)) {
+            // One bounded step for each kernel entry; all of it when idle.
+            reaper_step();
+            reaped = cpu.current != NULL;
+        } else if (__builtin_expect(cpu.hazard & CPU_HAZARD_RESCHEDULE, 0)) {
+            schedule_preempt();
+        } else if (!thread) {
+            schedule_next();
+            if (!cpu.current)
+                schedule_idle();
+        } else if (thread->state != THREAD_READY || thread->suspended) {
+            schedule_next();
+        } else if (thread->hazard & HAZARDS_WORK) {
+            resolve(thread);
+        } else {
+            cpu_tss.rsp[0] = (uint64_t)(&thread->frame + 1);
+            switch_space(thread->task);
+            load_bases(thread);
+            vector_before_run(thread);
+            irqs_off_end();
+            return thread;
+        }
+    }
+}

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// vCPUs. A guest runs on the server's thread and time: entering it is a system
+// call that does not return until the guest traps or an event comes.
+#include "vcpu.h"
+
+#include "counters.h"
+#include "cpu.h"
+#include "fault.h"
+#include "mapping.h"
+#include "memory.h"
+#include "message.h"
+#include "task.h"
+#include "trap.h"
+#include "vector.h"
+#include "x86/descriptor.h"
+#include "x86/features.h"
+#include "x86/paging.h"
+#include "x86/registers.h"
+#include "x86/switch.h"
+#include "x86/vector_unit.h"
+
+#define VECTOR_NO_VECTOR_UNIT 7
+#define VECTOR_PAGE_FAULT 14
+#define VECTOR_EXTERNAL 32
+#define RED_ZONE 128
+
+// --- Life -------------------------------------------------------------------
+
+corvus_error_t vcpu_create(struct thread *thread, uint64_t address)
+{
+    struct task *task = thread->task;
+    struct vcpu *vcpu;
+    corvus_error_t error;
+
+    if (thread->vcpu)
+        return ERR_IN_USE;
+    vcpu = memory_object_allocate(task, sizeof(*vcpu));
+    if (!vcpu)
+        return ERR_NO_MEMORY;
+    vcpu->state = memory_page_allocate(task);
+    error = vcpu->state ? space_pin(task, address, virtual_to_physical(vcpu->state),
+                                    ACCESS_READ | ACCESS_WRITE)
+                        : ERR_NO_MEMORY;
+    if (error) {
+        if (vcpu->state)
+            memory_page_free(task, vcpu->state);
+        memory_object_free(task, vcpu, sizeof(*vcpu));
+        return error;
+    }
+    vcpu->state_address = address;
+    vcpu->thread = thread;
+    thread->vcpu = vcpu;
+    return ERR_OK;
+}
+
+static void set_guest(struct vcpu *vcpu, struct task *guest)
+{
+    if (guest)
+        task_reference(guest);
+    if (vcpu->guest)
+        task_release(vcpu->guest);
+    vcpu->guest = guest;
+}
+
+void vcpu_destroy(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    struct task *task = thread->task;
+
+    if (cpu.in_guest == vcpu)
+        cpu.in_guest = NULL;
+    set_guest(vcpu, NULL);
+    space_unpin(task, vcpu->state_address);
+    memory_page_free(task, vcpu->state);
+    memory_object_free(task, vcpu, sizeof(*vcpu));
+    thread->vcpu = NULL;
+}
+
+void vcpu_bind_port(struct thread *thread, struct port *port, uint8_t bit)
+{
+    port_unbind_vcpu(port);
+    if (bit == 64)
+        return;
+    port->vcpu = thread;
+    port->vcpu_bit = bit;
+    port_reference(port);
+    port_update_ready(port);
+}
+
+// --- The guest's vector state -----------------------------------------------
+// The thread's own save area and the registers hold the context of the guest
+// whose area is vector_address; others lie in the server's memory.
+
+// Copies between the kernel's area and the server's, page by page.
+static bool copy_vector_area(struct thread *thread, uint64_t address, bool to_server)
+{
+    uint64_t length = cpu_features.fpu_area_size;
+    char *area = thread->vector_area;
+
+    if (address > USER_END - length)
+        return false;
+    while (length) {
+        uint64_t chunk = PAGE_BYTES - address % PAGE_BYTES;
+        uint64_t physical =
+            space_translate(thread->task, address, to_server ? ACCESS_WRITE : ACCESS_READ);
+
+        if (!physical)
+            return false;
+        if (chunk > length)
+            chunk = length;
+        if (to_server)
+            memcpy(physical_to_virtual(physical), area, chunk);
+        else
+            memcpy(area, physical_to_virtual(physical), chunk);
+        area += chunk;
+        address += chunk;
+        length -= chunk;
+    }
+    return true;
+}
+
+corvus_error_t vcpu_flush_vector(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    uint64_t address = vcpu->vector_address;
+
+    if (!address)
+        return ERR_OK;
+    vector_save(thread);
+    vcpu->vector_address = 0;
+    return copy_vector_area(thread, address, true) ? ERR_OK : ERR_FAULT;
+}
+
+// The guest about to run has another save area than the one that is held.
+static void change_vector_context(struct thread *thread)
+{
+    if (vcpu_flush_vector(thread))
+        counter_add(COUNTER_STATE_REFUSED, 1);
+}
+
+// #NM in the guest: loads its context. False: the server has named no area, or
+// a bad one.
+static bool load_guest_vector(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    uint64_t address = vcpu->state->fpu_area;
+
+    if (!address)
+        return false;
+    if (!thread->vector_area) {
+        thread->vector_area = memory_object_allocate(thread->task, cpu_features.fpu_area_size);
+        if (!thread->vector_area)
+            return false;
+    }
+    if (vcpu->vector_address != address) {
+        if (!copy_vector_area(thread, address, false))
+            return false;
+        vector_unit_sanitise(thread->vector_area);
+        vcpu->vector_address = address;
+    }
+    vector_trap();
+    return true;
+}
+
+// --- Into the guest ---------------------------------------------------------
+
+static bool event_due(const struct vcpu_state *state)
+{
+    return state->events_enabled && state->pending;
+}
+
+// The system call returns with `reason` in rax.
+static void return_to_server(struct thread *thread, uint64_t reason)
+{
+    thread->vcpu->state->reason = (uint32_t)reason;
+    thread->vcpu->resume_guest = false;
+    thread->frame.rax = reason;
+    thread->state = THREAD_READY;
+}
+
+static bool can_sysret(const struct vcpu_registers *guest, uint64_t flags)
+{
+    return guest->rcx == guest->rip && guest->r11 == flags &&
+           !(flags & (RFLAGS_TRAP | RFLAGS_RESUME));
+}
+
+// Enters vcpu->guest with the registers in the state page. Returns only when
+// the server has to be told something instead.
+static void enter_guest(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    struct vcpu_registers *guest = &vcpu->state->guest;
+    uint64_t flags = flags_sanitise(guest->rflags);
+    uint64_t ip = guest->rip;
+
+    if (vcpu->guest->terminated || !registers_valid(guest)) {
+        counter_add(COUNTER_STATE_REFUSED, 1);
+        return_to_server(thread, (uint64_t)-(int64_t)ERR_STATE);
+        return;
+    }
+    if (event_due(vcpu->state)) {
+        return_to_server(thread, VCPU_EXIT_EVENT);
+        return;
+    }
+    if (vcpu->vector_address && vcpu->vector_address != vcpu->state->fpu_area)
+        change_vector_context(thread);
+    trace(TRACE_VCPU_RUN, vcpu->guest->id, ip);
+    vcpu->resume_guest = true;
+    cpu.in_guest = vcpu;
+    cpu_tss.rsp[0] = (uint64_t)(&vcpu->frame + 1);
+    switch_space(vcpu->guest);
+    if (__builtin_expect(cpu.hazard, 0)) {
+        vector_before_run(thread);
+        irqs_off_end();
+    }
+    if (cpu.hazard & CPU_HAZARD_NO_FSGSBASE) {
+        wrmsr(MSR_FS_BASE, cpu.fs_base = guest->fs_base);
+        wrmsr(MSR_GS_BASE, cpu.gs_base = guest->gs_base);
+    } else {
+        write_fs_base(guest->fs_base);
+        write_gs_base(guest->gs_base);
+    }
+    if (can_sysret(guest, flags))
+        vcpu_guest_sysret(guest, flags);
+    vcpu_guest_iret(guest, flags, ip);
+}
+
+static void wait_for_event(struct thread *thread)
+{
+    if (thread->vcpu->state->pending)
+        return_to_server(thread, VCPU_EXIT_EVENT);
+    else
+        thread->state = THREAD_IDLING;
+}
+
+void vcpu_run(struct thread *thread, port_name_t name)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    struct right *right;
+    struct task *guest;
+
+    if (!vcpu) {
+        message_fail(thread, ERR_STATE, false);
+        return;
+    }
+    if (name == PORT_NULL) {
+        wait_for_event(thread);
+        return;
+    }
+    right = right_entry(&thread->task->rights, name);
+    if (right->tag != (RIGHT_SEND << 16 | (name & RIGHT_GENERATION_MASK)) ||
+        right->port->kind != PORT_TASK) {
+        return_to_server(thread, (uint64_t)-(int64_t)ERR_INVALID_RIGHT);
+        return;
+    }
+    guest = container_of(right->port, struct task, port);
+    if (guest != vcpu->guest) {
+        if (guest->terminated || !(guest->flags & TASK_GUEST)) {
+            return_to_server(thread, (uint64_t)-(int64_t)ERR_INVALID_RIGHT);
+            return;
+        }
+        set_guest(vcpu, guest);
+    }
+    enter_guest(thread);
+}
+
+// --- Out of the guest -------------------------------------------------------
+
+// The bases may have been changed by the guest itself.
+static void save_bases(struct vcpu_registers *guest)
+{
+    if (cpu.hazard & CPU_HAZARD_NO_FSGSBASE)
+        return;
+    __asm__ volatile("rdfsbase %0" : "=r"(guest->fs_base));
+    __asm__ volatile("rdgsbase %0" : "=r"(guest->gs_base));
+}
+
+// The server runs again, at once if nothing else is to be looked at.
+static void leave_guest(struct thread *thread, uint32_t reason)
+{
+    counter_add(COUNTER_VCPU_EXITS, 1);
+    trace(TRACE_VCPU_EXIT, reason, thread->vcpu->state->guest.rip);
+    return_to_server(thread, reason);
+    if (__builtin_expect((cpu.hazard & ~CPU_HAZARD_VECTOR_LIVE) | (thread->hazard & ~HAZARD_VECTOR),
+                         0))
+        return;
+    switch_to_thread(thread);
+    vcpu_server_exit(thread, reason);
+}
+
+void vcpu_guest_syscall(void)
+{
+    struct vcpu *vcpu = cpu.in_guest;
+
+    irqs_off_begin();
+    cpu.in_guest = NULL;
+    save_bases(&vcpu->state->guest);
+    leave_guest(vcpu->thread, VCPU_EXIT_SYSCALL);
+}
+
+static void save_guest(struct vcpu *vcpu)
+{
+    struct vcpu_registers *guest = &vcpu->state->guest;
+
+    save_bases(guest);
+    registers_from_frame(guest, &vcpu->frame, guest->fs_base, guest->gs_base);
+}
+
+void vcpu_guest_trap(struct frame *frame)
+{
+    struct vcpu *vcpu = cpu.in_guest;
+    struct vcpu_state *state = vcpu->state;
+    struct thread *thread = vcpu->thread;
+    unsigned vector = (unsigned)frame->vector;
+
+    cpu.in_guest = NULL;
+    save_guest(vcpu);
+    // Whatever happens, the guest is gone on with unless the server is told.
+    thread->hazard |= HAZARD_VCPU;
+    if (vector >= VECTOR_EXTERNAL) {
+        trap_interrupt(vector);
+        return;
+    }
+    if (vector == VECTOR_NO_VECTOR_UNIT && load_guest_vector(thread))
+        return;
+    thread->hazard &= ~HAZARD_VCPU;
+    state->vector = vector;
+    state->error_code = frame->error_code;
+    state->fault_address = vector == VECTOR_PAGE_FAULT ? read_cr2() : 0;
+    leave_guest(thread,
+                vector == VECTOR_PAGE_FAULT ? VCPU_EXIT_PAGE_FAULT : VCPU_EXIT_EXCEPTION);
+}
+
+// --- Into the server --------------------------------------------------------
+
+static void upcall(struct thread *thread, uint32_t reason)
+{
+    struct vcpu_state *state = thread->vcpu->state;
+
+    counter_add(COUNTER_VCPU_UPCALLS, 1);
+    registers_from_frame(&state->server, &thread->frame, thread->fs_base, thread->gs_base);
+    state->reason = reason;
+    state->events_enabled = 0;
+    state->in_entry = 1;
+    thread->frame.rip = state->entry;
+    thread->frame.rsp = (thread->frame.rsp - RED_ZONE) & ~15ull;
+    thread->frame.rflags = FLAGS_FIXED;
+    thread->hazard |= HAZARD_FULL_FRAME;
+}
+
+void vcpu_before_run(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+
+    thread->hazard &= ~HAZARD_VCPU;
+    if (vcpu->resume_guest) {
+        enter_guest(thread);
+        return;
+    }
+    if (event_due(vcpu->state) && vcpu->state->entry && vcpu->state->entry < USER_END)
+        upcall(thread, VCPU_EXIT_EVENT);
+}
+
+void vcpu_raise(struct thread *thread, unsigned bit)
+{
+    struct vcpu_state *state = thread->vcpu->state;
+
+    state->pending |= 1ull << bit;
+    if (thread->state == THREAD_IDLING) {
+        return_to_server(thread, VCPU_EXIT_EVENT);
+        schedule_ready(thread);
+    } else if (state->events_enabled) {
+        thread->hazard |= HAZARD_VCPU;
+    }
+}
+
+void vcpu_end_idle(struct thread *thread)
+{
+    return_to_server(thread, (uint64_t)-(int64_t)ERR_ABORTED);
+    schedule_ready(thread);
+}
+
+bool vcpu_server_fault(struct thread *thread, const struct fault *fault)
+{
+    struct vcpu_state *state = thread->vcpu->state;
+
+    // A fault inside the entry is one too many: pager or exception port.
+    if (!state->entry || state->entry >= USER_END || state->in_entry)
+        return false;
+    state->vector = (uint32_t)fault->vector;
+    state->error_code = fault->error_code;
+    state->fault_address = fault->address;
+    upcall(thread, fault->is_exception ? VCPU_EXIT_EXCEPTION : VCPU_EXIT_PAGE_FAULT);
+    return true;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The server loop: one system call a request, which answers the last caller
+// and receives from the next.
+#include "lib/serve.h"
+
+// Answers what is in `message`, if anything, and receives the next one into it.
+static corvus_error_t next(struct message *message, bool answer, port_name_t from)
+{
+    corvus_error_t error;
+
+    if (answer) {
+        error = msg_reply_receive(message, from, TIMEOUT_NONE);
+        // The caller has gone or the reply was refused: its loss, not ours.
+        if (error == ERR_OK || (message->tag & TAG_ERROR_RECEIVE) != 0)
+            return error;
+    }
+    return msg_receive(message, from, TIMEOUT_NONE);
+}
+
+corvus_error_t serve(port_name_t from, serve_function dispatch)
+{
+    struct message request, reply = {0};
+
+    for (;;) {
+        request = reply;
+        corvus_error_t error = next(&request, (reply.tag & TAG_WORDS_MASK) != 0, from);
+        // A failed COPY into our buffers, or an aborted wait, is no end.
+        if (error != ERR_OK && error != ERR_ABORTED && error != ERR_FAULT)
+            return error;
+        reply = (struct message){0};
+        if (error != ERR_OK)
+            continue;
+        if (!dispatch(&request, &reply))
+            message_refuse(&request, &reply);
+        if (!message_wants_reply(&request))
+            reply.tag = 0;
+    }
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Builds and runs the tests; tests/README.md says what lies where. A test is a file tests/unit/test_X.c
+# (a program of the host), or a source of the test tasks in tests/kernel/. None needs to be named here.
+
+# --- Unit tests: programs of the host, under sanitizers -----------------------------------------
+# Each is one file; a line `// sources: kernel/right.c …` in it names what it tests, compiled with it.
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_FLAGS := -std=gnu11 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fno-omit-frame-pointer -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+  -iquote . -iquote kernel -iquote tests/unit -Iinclude -Ibuild/include
+
+# $(call sources-in,FILE): the sources that a test's `sources:` lines name.
+sources-in = $(shell sed -n 's@^[/* ]*sources: *\([^*]*\).*@\1@p' $(1))
+
+define unit-test-rule
+$(O)/tests/unit/$(1): tests/unit/$(1).c $(call sources-in,tests/unit/$(1).c) $(O)/tests/unit/flags | $(GENERATED_HEADERS)
+	$$(call say,HOSTCC,$$<)
+	$(Q)mkdir -p $$(@D)/objects
+	$(Q)$(HOST_CC) $(UNIT_FLAGS) -MMD -MP -MF $$(@D)/objects/$(1).d -o $$@ $$(filter %.c,$$^)
+endef
+$(call write-if-changed,$(O)/tests/unit/flags,$(HOST_CC) $(UNIT_FLAGS))
+$(foreach test,$(notdir $(UNIT_TESTS)),$(eval $(call unit-test-rule,$(test))))
+
+# --- Fuzz targets of parsers of outside bytes: libFuzzer, so always clang -----------------------
+
+FUZZERS := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(wildcard tests/unit/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+
+define fuzzer-rule
+$(O)/tests/unit/$(1): tests/unit/$(1).c $(call sources-in,tests/unit/$(1).c) $(O)/tests/unit/flags | $(GENERATED_HEADERS)
+	$$(call say,HOSTCC,$$<)
+	$(Q)mkdir -p $$(@D)
+	$(Q)clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $$@ $$(filter %.c,$$^)
+endef
+$(foreach fuzzer,$(notdir $(FUZZERS)),$(eval $(call fuzzer-rule,$(fuzzer))))
+
+.PHONY: fuzz
+fuzz: $(FUZZERS) ## fuzz the parsers on the host (FUZZ_SECONDS=60 each)
+	$(Q)set -e; for fuzzer in $(FUZZERS); do \
+	  mkdir -p $$fuzzer.corpus; \
+	  $$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$fuzzer. $$fuzzer.corpus; \
+	done
+
+# --- Kernel tests: native tasks in QEMU ---------------------------------------------------------
+# The sources in tests/kernel/ are one task, kernel-tests; those in a folder tests/kernel/NAME/ are
+# another task, kernel-NAME. All but the benchmark run in the ordinary test image.
+
+kernel_test_folders := $(sort $(patsubst tests/kernel/%/,%,$(dir $(wildcard tests/kernel/*/*.c))))
+KERNEL_TEST_TASKS := $(if $(wildcard tests/kernel/*.c),kernel-tests) \
+  $(addprefix kernel-,$(kernel_test_folders))
+kernel-test-sources = $(wildcard tests/kernel/$(if \
+  $(filter kernel-tests,$(1)),,$(patsubst kernel-%,%/,$(1)))*.c)
+kernel-test-program = $(O)/tests/kernel/$(1).elf
+kernel-test-modules = $(filter init=%,$(NODE_MODULES)) \
+  $(addprefix config=,$(wildcard tests/kernel/$(1).conf)) \
+  $(foreach task,$(2),$(task)=$(call kernel-test-program,$(task)))
+
+$(foreach task,$(KERNEL_TEST_TASKS),$(call native-program,$(call \
+  kernel-test-program,$(task)),$(call kernel-test-sources,$(task))))
+
+# Images: module lists, each with the configuration of init that is named like it.
+KERNEL_TEST_MODULES := $(call kernel-test-modules,tests,$(filter-out kernel-bench,$(KERNEL_TEST_TASKS)))
+KERNEL_BENCH_MODULES := $(call kernel-test-modules,bench,$(filter kernel-bench,$(KERNEL_TEST_TASKS)))
+KERNEL_FUZZ_MODULES := $(call kernel-test-modules,fuzz,$(filter kernel-fuzz,$(KERNEL_TEST_TASKS)))
+$(call module-list,$(O)/tests/kernel/tests.modules,$(KERNEL_TEST_MODULES))
+$(call module-list,$(O)/tests/kernel/bench.modules,$(KERNEL_BENCH_MODULES))
+$(call module-list,$(O)/tests/kernel/fuzz.modules,$(KERNEL_FUZZ_MODULES))
+
+KERNEL_TEST_FILES := $(KERNEL) $(O)/tests/kernel/tests.modules \
+  $(call module-files,$(KERNEL_TEST_MODULES))
+KERNEL_BENCH_FILES := $(KERNEL) $(O)/tests/kernel/bench.modules \
+  $(call module-files,$(KERNEL_BENCH_MODULES))
+KERNEL_FUZZ_FILES := $(KERNEL) $(O)/tests/kernel/fuzz.modules \
+  $(call module-files,$(KERNEL_FUZZ_MODULES))
+
+SEED ?= 1
+CALLS ?= 1000000
+
+.PHONY: bench-ipc
+bench-ipc: $(KERNEL_BENCH_FILES) ## the table of instruction counts of the IPC paths
+	$(Q)tests/kernel/bench.sh $(O)
+
+.PHONY: fuzz-kernel
+fuzz-kernel: $(KERNEL_FUZZ_FILES) ## random calls against the kernel (SEED=1 CALLS=1000000)
+	$(Q)tests/kernel/run.sh --build $(O) --image fuzz --append 'seed=$(SEED) calls=$(CALLS)' \
+	  --timeout 3600
+
+# --- Running ------------------------------------------------------------------------------------
+
+TEST_FILES := $(UNIT_TESTS) $(KERNEL_TEST_FILES)
+
+.PHONY: test
+test: all iso $(TEST_FILES) ## every test, one hour at most
+	$(Q)tests/run.sh $(O) unit kernel boot cluster lint
+
+.PHONY: test-quick
+test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
+	$(Q)tests/run.sh $(O) unit kernel
+
+.PHONY: test-long
+test-long: all iso $(TEST_FILES) $(KERNEL_FUZZ_FILES) ## every test, then long runs with several seeds
+	$(Q)tests/run.sh $(O) unit kernel boot cluster lint long
+
+# --- Style --------------------------------------------------------------------------------------
+# clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own
+# compiler in place of gcc's.
+
+tidy_headers := $(shell clang -print-resource-dir 2>/dev/null)/include
+export LINT_FLAGS_KERNEL := $(kernel_FLAGS)
+export LINT_FLAGS_NATIVE := $(subst $(strip $(COMPILER_HEADERS)),$(tidy_headers),$(native_FLAGS))
+export LINT_FLAGS_UNIT := $(UNIT_FLAGS)
+
+.PHONY: lint
+lint: $(GENERATED_HEADERS) $(filter %/libc.a,$(ALL)) ## layout, static analysis, shell scripts, rules of the house
+	$(Q)tests/lint.sh
+
+.PHONY: format
+format: ## lay out all C files as .clang-format says
+	$(Q)git ls-files --cached --others --exclude-standard '*.c' '*.h' | xargs clang-format -i
