@@ -27,6 +27,7 @@ struct child {
     uint64_t reader_limit; // bytes
     uint64_t started_at, restart_at; // nanoseconds of the clock page
     uint32_t starts;        // in all
+    bool started_well;      // at least once
     uint32_t failures;      // restarts in a row
     uint64_t bad_requests;  // messages that could not be served
 };

@@ -20,7 +20,7 @@
 #define CONFIG_MEMORY_DEFAULT (16ull << 20)
 #define CONFIG_QUOTA_DEFAULT (1ull << 20)
 #define CONFIG_PRIORITY_DEFAULT 128
-#define CONFIG_PRIORITY_MAX 200 // init, at 201, stays able to end what runs wild
+#define CONFIG_PRIORITY_MAX 199 // init, at 200, stays able to end what runs wild
 #define CONFIG_BACKOFF_DEFAULT_MS 100
 #define CONFIG_BACKOFF_MAX_MS 60000
 #define CONFIG_RESTARTS_DEFAULT 5

@@ -9,6 +9,7 @@
 
 #include "lib/call.h"
 
+#include <corvus/host.h>
 #include <corvus/stubs.h>
 
 #include <stdio.h>

@@ -344,6 +344,8 @@ corvus_error_t sigma0_initialize(const struct boot_information *boot)
     uint32_t usable = collect_ranges(boot, ranges), count = usable;
     for (uint32_t i = 0; i < boot->module_count && i < BOOT_MODULES_MAX; i++)
         ranges[count++] = page_range_of(&boot->modules[i]);
+    if (usable == 0)
+        return ERR_NO_MEMORY;
     uint64_t bytes = page_allocator_bytes(ranges, count);
     bytes = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     const struct page_range *place = place_tables(ranges, usable, bytes);

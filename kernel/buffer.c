@@ -68,7 +68,12 @@ corvus_error_t notice_request(struct task *task, struct port *port, uint32_t kin
     notice->to = to;
     notice->charged = task;
     task_reference(task);
-    list_append(&port->notices, &notice->link);
+    list_init(&notice->link);
+    if (kind == NOTIFY_NO_SENDERS)
+        port->no_senders_notice = notice;
+    else
+        list_append(kind == NOTIFY_DEAD_NAME ? &port->death_notices : &port->send_possible_notices,
+                    &notice->link);
     return ERR_OK;
 }
 

@@ -3,10 +3,13 @@
 #include "counters.h"
 
 #include "cpu.h"
+#include "x86/descriptor.h"
 #include "x86/instructions.h"
 #include "x86/print.h"
 
 #define TRACE_RECORDS 1024u // power of two
+
+extern char syscall_entry_measured[]; // entry.S
 
 uint64_t counters[COUNTER_COUNT];
 uint32_t trace_mask;
@@ -34,6 +37,8 @@ void trace_control(uint32_t mask, bool measure_irqs_off)
         counters[COUNTER_IRQS_OFF_MAX] = 0;
         irqs_off_note_begin();
     }
+    wrmsr(MSR_LSTAR,
+          (uint64_t)(measure_irqs_off ? syscall_entry_measured : syscall_entry));
     // The hazard bit sends every message past the fast path, which records nothing.
     if (mask || measure_irqs_off)
         cpu.hazard |= CPU_HAZARD_TRACE;

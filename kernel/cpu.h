@@ -16,12 +16,16 @@
 #define CPU_SCRATCH 0x00
 #define CPU_IN_GUEST 0x08
 #define CPU_CURRENT 0x10
+#define CPU_IRQS_OFF_SINCE 0x18
+#define CPU_SCRATCH_2 0x20
 
 #ifndef __ASSEMBLER__
 struct cpu {
     uint64_t scratch;  // user stack pointer during entry
     struct vcpu *in_guest; // a guest runs on this vCPU
     struct thread *current; // NULL while idle
+    uint64_t irqs_off_since; // TSC, while that is measured
+    uint64_t scratch_2;      // during a measured entry
     uint64_t cr3;
     uint32_t hazard;
     uint32_t highest_ready; // priority of the most urgent thread in the ready queues, 0 if none
@@ -30,7 +34,6 @@ struct cpu {
     uint64_t slice_end;          // when the current time slice ends, ns
     uint64_t ready_bitmap[PRIORITY_COUNT / 64];
     struct link ready[PRIORITY_COUNT];
-    uint64_t irqs_off_since; // measurement
     bool slice_armed;         // slice_end counts: somebody of the same priority waits
     bool in_kernel_interrupt; // an interrupt taken at a preemption point or while idle
 };
@@ -38,6 +41,8 @@ extern struct cpu cpu;
 _Static_assert(offsetof(struct cpu, scratch) == CPU_SCRATCH, "entry.S");
 _Static_assert(offsetof(struct cpu, in_guest) == CPU_IN_GUEST, "entry.S");
 _Static_assert(offsetof(struct cpu, current) == CPU_CURRENT, "entry.S");
+_Static_assert(offsetof(struct cpu, irqs_off_since) == CPU_IRQS_OFF_SINCE, "entry.S");
+_Static_assert(offsetof(struct cpu, scratch_2) == CPU_SCRATCH_2, "entry.S");
 
 void schedule_init(void);
 

@@ -2,7 +2,7 @@
 // The pairing heap of deadlines. One for the node: a uniprocessor needs no more.
 #include "deadline.h"
 
-#include <stddef.h>
+#include "cpu.h"
 
 #include "x86/clock.h"
 
@@ -87,7 +87,7 @@ void deadline_arm(struct deadline *deadline, uint64_t time)
     deadline->armed = true;
     root = meld(root, deadline);
     if (root == deadline)
-        clock_arm(time);
+        clock_arm(cpu.slice_armed && cpu.slice_end < time ? cpu.slice_end : time);
 }
 
 void deadline_cancel(struct deadline *deadline)

@@ -19,7 +19,6 @@ struct deadline {
 void deadline_arm(struct deadline *deadline, uint64_t time);
 void deadline_cancel(struct deadline *deadline);
 
-// Expires everything due and programs the clock for the next event: the
-// earliest deadline, or `other` (a time slice's end) if that is sooner.
+// Expires everything due. The caller programs the clock for the next event.
 void deadline_run(uint64_t now);
 uint64_t deadline_next(void); // UINT64_MAX: none

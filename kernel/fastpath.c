@@ -12,6 +12,7 @@
 // kernel_exit.
 #include "cpu.h"
 
+#include "counters.h"
 #include "message.h"
 #include "task.h"
 #include "x86/descriptor.h"
@@ -53,6 +54,7 @@ static inline void hand_over(struct thread *from, struct thread *to, uint64_t la
         to->frame.rdi = label;
         to->frame.rdx = id;
         to->frame.rax = tag;
+        trace(TRACE_DELIVER, to->id, label);
         return;
     }
     switch_to_thread(to);

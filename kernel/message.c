@@ -129,6 +129,23 @@ void message_unqueue_thread(struct thread *thread)
     port_release(port);
 }
 
+// A message through a send-once right was taken: the right is used up.
+static void consume_send_once(struct thread *sender)
+{
+    port_name_t name = (port_name_t)sender->frame.rdi;
+    struct right *right;
+    struct port *port;
+
+    if (sender->frame.rax & TAG_REPLY)
+        return;
+    right = right_lookup(sender->task, name);
+    if (!right || right_kind(right) != RIGHT_SEND_ONCE)
+        return;
+    port = right->port;
+    right_remove(sender->task, name);
+    port_drop_send_once(port);
+}
+
 // The message of `sender` was taken. Goes on with its receive phase; a thread
 // that is not the current one does so when it runs next.
 static void sender_goes_on(struct thread *sender)
@@ -393,7 +410,7 @@ static enum send_result send_phase(struct thread *sender, struct thread **woken)
         return WAITING;
     }
     if (tag & TAG_NOTIFY) {
-        if (port->kind != PORT_PLAIN) {
+        if (port->kind != PORT_PLAIN || kind != RIGHT_SEND) {
             message_fail(sender, ERR_INVALID_RIGHT, false);
             return WAITING;
         }
@@ -405,10 +422,8 @@ static enum send_result send_phase(struct thread *sender, struct thread **woken)
         return WAITING;
     }
     result = send_to_port(sender, port, kind == RIGHT_SEND_ONCE, woken);
-    if (kind == RIGHT_SEND_ONCE && result == SENT) {
-        right_remove(sender->task, name);
-        port_drop_send_once(port);
-    }
+    if (kind == RIGHT_SEND_ONCE && result == SENT)
+        consume_send_once(sender);
     return result;
 }
 
@@ -451,7 +466,7 @@ static void receive_copy(struct thread *thread, struct port *port, struct messag
     port->queued--;
     port_update_ready(port);
     message_copy_destroy(message);
-    port_send_notices(port, NOTIFY_SEND_POSSIBLE);
+    port_tell_send_possible(port);
     message_complete(thread, thread->frame.rax);
 }
 
@@ -469,6 +484,7 @@ static bool receive_from_sender(struct thread *thread, struct port *port, struct
     switch (deliver_from_thread(sender, thread, port, port->label, &error)) {
     case DELIVERED:
         message_unqueue_thread(sender);
+        consume_send_once(sender);
         sender_goes_on(sender);
         message_complete(thread, thread->frame.rax);
         return true;
@@ -592,11 +608,15 @@ void message_system_call(port_name_t destination, port_name_t receive_from, uint
 }
 
 // --- Ends of many waits -----------------------------------------------------
+// There can be any number, so interrupts are let in after each. What they do
+// (deadlines end waits, events arrive) leaves a list that is merely shorter.
 
 void message_end_receivers(struct sink *sink, corvus_error_t error)
 {
-    while (sink->receivers)
+    while (sink->receivers) {
         thread_end_wait(container_of(sink->receivers, struct thread, waiting), error);
+        schedule_preemption_point();
+    }
 }
 
 void message_end_senders(struct port *port, corvus_error_t error)
@@ -611,5 +631,6 @@ void message_end_senders(struct port *port, corvus_error_t error)
         } else {
             thread_end_wait(entry->sender, error);
         }
+        schedule_preemption_point();
     }
 }

@@ -14,6 +14,8 @@
 #include "vcpu.h"
 #include "x86/panic.h"
 
+#define SEND_POSSIBLE_AT_ONCE 8
+
 static uint64_t next_id = 1;
 
 uint64_t object_new_id(void)
@@ -38,7 +40,8 @@ void port_init(struct port *port, enum port_kind kind)
     list_init(&port->queue);
     list_init(&port->ready_link);
     list_init(&port->set_link);
-    list_init(&port->notices);
+    list_init(&port->death_notices);
+    list_init(&port->send_possible_notices);
 }
 
 struct port *port_allocate(struct task *charged, uint64_t label)
@@ -140,8 +143,10 @@ void port_set_destroy(struct port_set *set)
 {
     struct task *charged = set->charged;
 
-    while (!list_empty(&set->members))
+    while (!list_empty(&set->members)) {
         port_disable(container_of(set->members.next, struct port, set_link));
+        schedule_preemption_point();
+    }
     message_end_receivers(&set->sink, ERR_PEER_DIED);
     memory_object_free(charged, set, sizeof(*set));
     task_release(charged);
@@ -169,7 +174,7 @@ void port_drop_send(struct port *port)
 {
     if (--port->send_rights == 0 && !port->dead) {
         if (port->kind == PORT_PLAIN)
-            port_send_notices(port, NOTIFY_NO_SENDERS);
+            port_tell_no_senders(port);
         else
             object_no_senders(port);
     }
@@ -190,23 +195,35 @@ void port_drop_send_once(struct port *port)
 
 // --- Notices ----------------------------------------------------------------
 
-void port_send_notices(struct port *port, uint32_t kind)
+static struct notice *first_notice(struct link *list)
 {
-    struct link *link = port->notices.next;
+    return container_of(list->next, struct notice, link);
+}
 
-    while (link != &port->notices) {
-        struct notice *notice = container_of(link, struct notice, link);
+void port_tell_send_possible(struct port *port)
+{
+    // A few for each free place: the others are told as the queue empties on.
+    for (unsigned i = 0; i < SEND_POSSIBLE_AT_ONCE && !list_empty(&port->send_possible_notices);
+         i++)
+        notice_send(first_notice(&port->send_possible_notices));
+}
 
-        link = link->next;
-        if (notice->kind == kind)
-            notice_send(notice);
-    }
+void port_tell_no_senders(struct port *port)
+{
+    struct notice *notice = port->no_senders_notice;
+
+    port->no_senders_notice = NULL;
+    if (notice)
+        notice_send(notice);
 }
 
 void port_unbind_vcpu(struct port *port)
 {
-    if (port->vcpu) {
+    struct thread *thread = port->vcpu;
+
+    if (thread) {
         port->vcpu = NULL;
+        thread_release(thread);
         port_release(port);
     }
 }
@@ -226,8 +243,17 @@ void port_kill(struct port *port)
     message_end_senders(port, ERR_PEER_DIED);
     port_update_ready(port);
     port_unbind_vcpu(port);
-    port_send_notices(port, NOTIFY_DEAD_NAME);
-    while (!list_empty(&port->notices))
-        notice_destroy(container_of(port->notices.next, struct notice, link));
+    // As many as others have asked for: interrupts are let in between.
+    while (!list_empty(&port->death_notices)) {
+        notice_send(first_notice(&port->death_notices));
+        schedule_preemption_point();
+    }
+    while (!list_empty(&port->send_possible_notices)) {
+        notice_destroy(first_notice(&port->send_possible_notices));
+        schedule_preemption_point();
+    }
+    if (port->no_senders_notice)
+        notice_destroy(port->no_senders_notice);
+    port->no_senders_notice = NULL;
     port_release(port);
 }

@@ -49,7 +49,9 @@ struct port {
     struct task *receiver;   // holder of the receive right; NULL for kernel objects
     struct port_set *set;    // the set it is enabled in
     struct link set_link;    // in set->members
-    struct link notices;     // struct notice: who wants to be told of its fate
+    struct link death_notices;         // struct notice: who wants to be told when it dies
+    struct link send_possible_notices; // ... when there is room in its queue
+    struct notice *no_senders_notice;  // ... when the last send right goes (one at most)
     struct task *charged;    // whose quota holds this structure; NULL inside a kernel object
     uint64_t id;             // never reused
 };
@@ -139,8 +141,9 @@ void port_update_ready(struct port *port);
 // ORs bits into the port's events, and wakes a receiver.
 void port_notify(struct port *port, uint64_t bits);
 
-// Sends the notices of one kind.
-void port_send_notices(struct port *port, uint32_t kind);
+// There is room in the queue, or no send right any more: tells who asked.
+void port_tell_send_possible(struct port *port);
+void port_tell_no_senders(struct port *port);
 
 // A vCPU thread dies or rebinds: no port may point to it.
 void port_unbind_vcpu(struct port *port);

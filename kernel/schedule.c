@@ -13,6 +13,7 @@
 #include "x86/panic.h"
 
 #define TIME_SLICE_NS 10000000u
+#define SLICE_RETRY_NS 100000u
 
 struct cpu cpu;
 
@@ -164,9 +165,12 @@ void schedule_timer_interrupt(void)
     counter_add(COUNTER_TIMER_INTERRUPTS, 1);
     deadline_run(now);
     if (cpu.slice_armed && cpu.slice_end <= now) {
-        cpu.slice_armed = false;
-        if (!cpu.in_kernel_interrupt)
+        if (cpu.in_kernel_interrupt) {
+            cpu.slice_end = now + SLICE_RETRY_NS; // somebody's long operation is at work
+        } else {
+            cpu.slice_armed = false;
             schedule_yield();
+        }
     }
     next = deadline_next();
     if (cpu.slice_armed && cpu.slice_end < next)

@@ -332,6 +332,8 @@ static corvus_error_t service_task_request_notification(struct service_call *cal
         return ERR_PEER_DIED;
     if (call->rights[0].kind != RIGHT_SEND_ONCE || call->rights[0].is_reply)
         return ERR_INVALID_RIGHT;
+    if (no_senders && right->port->no_senders_notice)
+        return ERR_IN_USE;
     error = notice_request(call->caller->task, right->port, (uint32_t)in->kind,
                            no_senders ? right->port->label : in->name, call->rights[0].port);
     if (error)
@@ -339,9 +341,9 @@ static corvus_error_t service_task_request_notification(struct service_call *cal
     call->rights[0].kind = RIGHT_NONE;
     // What is true already is told at once.
     if (no_senders && right->port->send_rights == 0)
-        port_send_notices(right->port, NOTIFY_NO_SENDERS);
+        port_tell_no_senders(right->port);
     if (in->kind == NOTIFY_SEND_POSSIBLE && right->port->queued < right->port->backlog)
-        port_send_notices(right->port, NOTIFY_SEND_POSSIBLE);
+        port_tell_send_possible(right->port);
     return ERR_OK;
 }
 

@@ -36,7 +36,10 @@ static bool registers_settled(const struct thread *thread)
 
 static void resume(struct thread *thread)
 {
-    if (--thread->suspended == 0 && thread->state == THREAD_READY)
+    if (--thread->suspended)
+        return;
+    thread->hazard &= ~HAZARD_SUSPENDED;
+    if (thread->state == THREAD_READY)
         schedule_ready(thread);
 }
 
@@ -91,8 +94,7 @@ static corvus_error_t service_thread_abort(struct service_call *call)
     DECODE_LIVE_THREAD(thread, call);
 
     // A plain fault is not a wait of the program's: its pager owes the answer.
-    if (thread->state == THREAD_READY ||
-        (thread->state == THREAD_FAULTING && registers_settled(thread) && !thread->suspended))
+    if (thread->state == THREAD_READY)
         return ERR_STATE;
     if (thread->state == THREAD_FAULTING && !thread->fault_in_send && !thread->fault_in_receive)
         return ERR_STATE;
@@ -135,7 +137,7 @@ static corvus_error_t service_thread_set_state(struct service_call *call)
 
     if (call->in_count < MESSAGE_REGISTER_WORDS + sizeof(*registers) / 8)
         return ERR_INVALID_ARGUMENT;
-    if (!registers_settled(thread) || !registers_valid(registers))
+    if (!registers_settled(thread) || !registers_valid(registers) || thread->operation.step)
         return ERR_STATE;
     if (thread->state != THREAD_FAULTING)
         thread_end_wait(thread, ERR_ABORTED);
@@ -201,6 +203,31 @@ static corvus_error_t service_thread_set_tls(struct service_call *call)
     if (!user_address(in->fs_base))
         return ERR_INVALID_RANGE;
     thread->fs_base = in->fs_base;
+    return ERR_OK;
+}
+
+static corvus_error_t service_thread_save_reply(struct service_call *call)
+{
+    struct carried_right carried = { .kind = RIGHT_SEND_ONCE };
+    corvus_error_t error;
+    DECODE_LIVE_THREAD(thread, call);
+
+    if (!thread->reply.caller && !thread->reply.port)
+        return ERR_STATE;
+    error = right_reserve(thread->task, 1);
+    if (error)
+        return error;
+    if (thread->reply.caller) {
+        carried.is_reply = true;
+        carried.caller = thread->reply.caller;
+        carried.sequence = carried.caller->rpc_sequence;
+        carried.caller->references++;
+        carried.caller->replier = NULL;
+    } else {
+        carried.port = thread->reply.port;
+    }
+    thread->reply = (struct reply_slot){ 0 };
+    call->out[0] = right_insert(thread->task, &carried);
     return ERR_OK;
 }
 

@@ -15,12 +15,10 @@
 #include "x86/panic.h"
 #include "x86/switch.h"
 
-#define VECTOR_DEBUG 1
 #define VECTOR_NMI 2
 #define VECTOR_NO_VECTOR_UNIT 7
 #define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_PAGE_FAULT 14
-#define VECTOR_MACHINE_CHECK 18
 #define VECTOR_EXTERNAL 32
 
 // Page-fault error code, Intel SDM volume 3, section 4.7.
@@ -81,26 +79,27 @@ void trap_from_user(struct frame *frame)
         return;
     }
     current->hazard |= HAZARD_FULL_FRAME;
-    if (frame->vector == VECTOR_DOUBLE_FAULT || frame->vector == VECTOR_MACHINE_CHECK)
-        panic_at(frame, "machine check or double fault");
     if (frame->vector >= VECTOR_EXTERNAL)
         trap_interrupt((unsigned)frame->vector);
     else if (frame->vector == VECTOR_NO_VECTOR_UNIT)
         vector_trap();
-    else if (frame->vector == VECTOR_NMI)
-        counter_add(COUNTER_INTERRUPTS_SPURIOUS, 1);
     else
         exception(current, frame);
+}
+
+void trap_uninterruptible(struct frame *frame)
+{
+    if (frame->vector != VECTOR_NMI)
+        panic_at(frame, frame->vector == VECTOR_DOUBLE_FAULT ? "double fault" : "machine check");
+    // Nobody asks for any; a defective board may send them.
+    counter_add(COUNTER_INTERRUPTS_SPURIOUS, 1);
 }
 
 // Only interrupts, and only where the kernel lets them in.
 void trap_from_kernel(struct frame *frame)
 {
-    if (frame->vector < VECTOR_EXTERNAL) {
-        if (frame->vector == VECTOR_NMI)
-            return;
+    if (frame->vector < VECTOR_EXTERNAL)
         panic_at(frame, "trap in the kernel");
-    }
     cpu.in_kernel_interrupt = true;
     irqs_off_begin();
     trap_interrupt((unsigned)frame->vector);

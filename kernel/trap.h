@@ -9,6 +9,7 @@ struct thread;
 // Called by entry.S.
 void trap_from_user(struct frame *frame);
 void trap_from_kernel(struct frame *frame);
+void trap_uninterruptible(struct frame *frame);
 struct thread *kernel_exit(void);
 
 // An interrupt vector (32 and above).

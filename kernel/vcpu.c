@@ -84,6 +84,7 @@ void vcpu_bind_port(struct thread *thread, struct port *port, uint8_t bit)
     port->vcpu = thread;
     port->vcpu_bit = bit;
     port_reference(port);
+    thread->references++;
     port_update_ready(port);
 }
 
@@ -363,8 +364,11 @@ void vcpu_before_run(struct thread *thread)
 
 void vcpu_raise(struct thread *thread, unsigned bit)
 {
-    struct vcpu_state *state = thread->vcpu->state;
+    struct vcpu_state *state;
 
+    if (!thread->vcpu) // has ended
+        return;
+    state = thread->vcpu->state;
     state->pending |= 1ull << bit;
     if (thread->state == THREAD_IDLING) {
         return_to_server(thread, VCPU_EXIT_EVENT);

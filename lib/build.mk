@@ -60,7 +60,7 @@ $(call write-if-changed,$(O)/lib/musl.flags,$(CC) $(MUSL_FLAGS))
 $(MUSL)/lib/libc.a: lib/musl/build.sh $(wildcard lib/musl/*/*) $(O)/lib/musl.flags \
   $(MUSL_SOURCE)/VERSION
 	$(call say,MUSL,$@)
-	+$(Q)lib/musl/build.sh $(MUSL_SOURCE) $(MUSL) $(CC) $(MUSL_FLAGS)
+	$(Q)lib/musl/build.sh $(MUSL_SOURCE) $(MUSL) $(CC) $(MUSL_FLAGS)
 
 $(MUSL)/lib/crt1.o $(MUSL)/lib/crti.o $(MUSL)/lib/crtn.o: $(MUSL)/lib/libc.a ;
 

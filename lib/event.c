@@ -24,10 +24,22 @@ bool event_prepare(uint32_t *token)
     return true;
 }
 
+// The receive in event_wait would destroy the right to answer a request that
+// the thread is at work on.
+static void keep_reply(struct runtime_thread *self)
+{
+    port_name_t reply;
+
+    if (self->saved_reply == PORT_NULL && message_save_reply(&reply) == ERR_OK)
+        self->saved_reply = reply;
+}
+
 bool event_wait(uint64_t deadline)
 {
-    struct message message = {.tag = TAG_RECEIVE, .receive_from = runtime_self()->event_receive};
+    struct runtime_thread *self = runtime_self();
+    struct message message = {.tag = TAG_RECEIVE, .receive_from = self->event_receive};
 
+    keep_reply(self);
     if (deadline != DEADLINE_NONE) {
         utcb_self()->receive_deadline = deadline;
         message.tag |= TAG_RECEIVE_DEADLINE;
@@ -52,12 +64,24 @@ void event_destroy(void)
     self->event_receive = PORT_NULL;
 }
 
+// Waits until the deadline by calling the thread's own port, at which nobody
+// receives meanwhile. Not by receiving: that would give up the reply right of a
+// request that the thread is at work on.
+static void sleep_until(uint64_t deadline)
+{
+    struct message message = {.tag = TAG_CALL | TAG_SEND_DEADLINE,
+                              .destination = runtime_self()->event_send};
+
+    utcb_self()->send_deadline = deadline;
+    message_trap(&message);
+}
+
 void thread_pause(void)
 {
     // Without an event (memory is short, or the thread is ending) spinning goes
     // on until the time slice is over.
     if (runtime_self()->event_receive != PORT_NULL)
-        (void)event_wait(deadline_after(PAUSE_NANOSECONDS));
+        sleep_until(deadline_after(PAUSE_NANOSECONDS));
 }
 
 bool thread_sleep_until(uint64_t deadline)
@@ -67,6 +91,6 @@ bool thread_sleep_until(uint64_t deadline)
     if (!event_prepare(&token))
         return false;
     while (clock_now_ns() < deadline)
-        (void)event_wait(deadline);
+        sleep_until(deadline);
     return true;
 }

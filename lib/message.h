@@ -7,6 +7,7 @@
 
 #include "lib/call.h"
 #include "lib/clock.h"
+#include "lib/thread.h"
 
 // What a caller may set in a tag; phases and deadlines are these functions'.
 #define MESSAGE_TAG_MASK (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_REPLY_RIGHT)
@@ -47,12 +48,27 @@ static inline corvus_error_t msg_rpc(struct message *message, uint64_t timeout)
     return message_exchange(message, TAG_CALL, deadline_of_timeout(timeout));
 }
 
+// The right to answer a request is in the thread's reply slot, which any receive
+// empties. A thread that waits for another one (lib/event.h) before it has
+// answered puts it under a name first, and these functions then use that name.
+
+// Takes the right to answer the request received last under a name, a
+// send-once right, so that the answer can be given later or by others.
+corvus_error_t message_save_reply(port_name_t *reply);
+
+// Answers through the name under which the right was put.
+corvus_error_t message_reply_saved(struct message *message);
+
 // Answers the caller whose request was received last, which never blocks, and
 // waits for the next request. An error without TAG_ERROR_RECEIVE in the tag
 // means that the answer found no taker, and nothing has been received.
 static inline corvus_error_t msg_reply_receive(struct message *message, port_name_t from,
                                                uint64_t timeout)
 {
+    if (__builtin_expect(runtime_self()->saved_reply != PORT_NULL, 0)) {
+        corvus_error_t error = message_reply_saved(message);
+        return error != ERR_OK ? error : msg_receive(message, from, timeout);
+    }
     message->receive_from = from;
     return message_exchange(message, TAG_REPLY_RECEIVE, deadline_of_timeout(timeout));
 }
@@ -60,6 +76,8 @@ static inline corvus_error_t msg_reply_receive(struct message *message, port_nam
 // Answers only.
 static inline corvus_error_t msg_reply(struct message *message)
 {
+    if (__builtin_expect(runtime_self()->saved_reply != PORT_NULL, 0))
+        return message_reply_saved(message);
     return message_exchange(message, TAG_SEND | TAG_REPLY, DEADLINE_NONE);
 }
 

@@ -3,6 +3,8 @@
 // and receives from the next.
 #include "lib/serve.h"
 
+#include <corvus/stubs.h>
+
 // Answers what is in `message`, if anything, and receives the next one into it.
 static corvus_error_t next(struct message *message, bool answer, port_name_t from)
 {
@@ -15,6 +17,16 @@ static corvus_error_t next(struct message *message, bool answer, port_name_t fro
             return error;
     }
     return msg_receive(message, from, TIMEOUT_NONE);
+}
+
+// A request that is not answered: its caller gets NO_REPLY now, if an operation
+// had the right put under a name and left it there.
+static void drop_saved_reply(void)
+{
+    port_name_t reply;
+
+    if (runtime_self()->saved_reply != PORT_NULL && message_save_reply(&reply) == ERR_OK)
+        (void)task_deallocate_right(NAME_TASK_SELF, reply);
 }
 
 corvus_error_t serve(port_name_t from, serve_function dispatch)
@@ -34,5 +46,7 @@ corvus_error_t serve(port_name_t from, serve_function dispatch)
             message_refuse(&request, &reply);
         if (!message_wants_reply(&request))
             reply.tag = 0;
+        if (reply.tag == 0)
+            drop_saved_reply();
     }
 }

@@ -5,8 +5,8 @@
 
 #include "lib/message.h"
 
-// An operation returns this when it has taken the caller's reply right
-// (message_save_reply) and will answer later.
+// An operation returns this when it has taken the right to answer
+// (message_save_reply) and will use it later.
 #define SERVE_LATER ERR_COUNT
 
 // Checks the shape of a request and clears the reply. False: refused, `reply`

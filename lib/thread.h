@@ -8,15 +8,16 @@
 #include <stdbool.h>
 
 // What the runtime keeps of each thread: in its message page, where the kernel
-// touches nothing. All zero in a thread that the runtime did not make, which
-// is the main thread.
+// touches nothing. All zero at first in a thread that the runtime did not make,
+// which is taken for the main thread.
 struct runtime_thread {
     port_name_t port; // of the thread; PORT_NULL in the main thread
     port_name_t event_receive;
     port_name_t event_send;
-    int32_t id;         // the C library's, unique among living threads; 0 in the main thread
-    uint32_t *clear_id; // zeroed, and its waiters woken, when the thread has ended
-    uint32_t slot;      // which message page; not for the main thread
+    port_name_t saved_reply; // lib/message.h; PORT_NULL: what is to be answered is in the slot
+    int32_t id;              // the C library's, unique among living threads; 0 in the main thread
+    uint32_t *clear_id;      // zeroed, and its waiters woken, when the thread has ended
+    uint32_t slot;           // which message page; not for the main thread
     int (*function)(void *);
     void *argument;
     void *unmap_base; // the stack that the thread frees as its last act, or NULL

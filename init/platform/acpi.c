@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Follows RSDP, RSDT or XSDT to FADT and MCFG (ACPI 6.4, section 5.2; PCI
+// Follows the RSDT or XSDT to FADT and MCFG (ACPI 6.4, section 5.2; PCI
 // Firmware Specification 3.2, section 4.1.2). Lengths are bounded and sums checked.
 #include "acpi.h"
 
@@ -19,19 +19,6 @@
 #define FADT_RESET_VALUE 128
 #define ADDRESS_SPACE_IO 1
 #define MCFG_ENTRIES 44
-
-struct __attribute__((packed)) rsdp {
-    char signature[8];
-    uint8_t checksum;
-    char oem[6];
-    uint8_t revision;
-    uint32_t rsdt;
-    uint32_t length; // from here on: revision 2
-    uint64_t xsdt;
-    uint8_t extended_checksum;
-    uint8_t reserved[3];
-};
-#define RSDP_BYTES_1 20
 
 struct __attribute__((packed)) table {
     char signature[4];
@@ -127,18 +114,10 @@ static void read_root(uint64_t physical, size_t entry_bytes, struct acpi_facts *
     }
 }
 
-struct acpi_facts acpi_read(uint64_t address)
+struct acpi_facts acpi_read(uint64_t root, bool root_is_xsdt)
 {
     struct acpi_facts facts = {0};
-    struct rsdp *rsdp = address == 0
-                            ? NULL
-                            : device_memory_map(address, sizeof *rsdp, HOST_CACHE_ON);
-    if (rsdp == NULL || memcmp(rsdp->signature, "RSD PTR ", 8) != 0 ||
-        !sums_to_zero(rsdp, RSDP_BYTES_1))
-        return facts;
-    if (rsdp->revision >= 2 && rsdp->xsdt != 0)
-        read_root(rsdp->xsdt, sizeof(uint64_t), &facts);
-    else
-        read_root(rsdp->rsdt, sizeof(uint32_t), &facts);
+    if (root != 0)
+        read_root(root, root_is_xsdt ? sizeof(uint64_t) : sizeof(uint32_t), &facts);
     return facts;
 }

@@ -15,5 +15,5 @@ struct acpi_facts {
     uint8_t reset_value;
 };
 
-// `rsdp` is the root pointer's physical address, 0 for none.
-struct acpi_facts acpi_read(uint64_t rsdp);
+// `root` is the physical address of the RSDT or XSDT, 0 for none.
+struct acpi_facts acpi_read(uint64_t root, bool root_is_xsdt);

@@ -10,6 +10,20 @@
 #include "x86/frame.h"
 
     .text
+// Taken instead of syscall_entry while stretches with interrupts off are
+// measured: notes when this one began.
+    .globl syscall_entry_measured
+syscall_entry_measured:
+    mov     %rax, cpu + CPU_SCRATCH
+    mov     %rdx, cpu + CPU_SCRATCH_2
+    rdtsc
+    shl     $32, %rdx
+    or      %rdx, %rax
+    mov     %rax, cpu + CPU_IRQS_OFF_SINCE
+    mov     cpu + CPU_SCRATCH, %rax
+    mov     cpu + CPU_SCRATCH_2, %rdx
+    jmp     syscall_entry
+
     .balign 64
     .globl syscall_entry
 // rcx = user ip, r11 = user flags; interrupts are off (SFMASK). Message
@@ -224,6 +238,29 @@ trap_common:
 1:  call    trap_from_kernel
     jmp     leave_frame
 
+// Non-maskable interrupt, double fault, machine check: on stacks of their own
+// (IST), from any mode; back to just where they struck, if at all.
+trap_on_own_stack:
+    push    %r11
+    push    %rcx
+    push    %rax
+    push    %rdx
+    push    %rsi
+    push    %rdi
+    push    %r14
+    push    %r13
+    push    %r12
+    push    %r10
+    push    %r9
+    push    %r8
+    push    %r15
+    push    %rbp
+    push    %rbx
+    cld
+    mov     %rsp, %rdi
+    call    trap_uninterruptible
+    jmp     leave_frame
+
 // Vectors that push an error code: 8, 10-14, 17, 21, 29, 30.
     .altmacro
     .macro  STUB vector
@@ -232,7 +269,11 @@ stub_\vector:
     pushq   $0
     .endif
     pushq   $\vector
+    .if (\vector == 2) || (\vector == 8) || (\vector == 18)
+    jmp     trap_on_own_stack
+    .else
     jmp     trap_common
+    .endif
     .endm
 
     .set    i, 0

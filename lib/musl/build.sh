@@ -41,6 +41,8 @@ make_tree() {
 # traps is looked at in the result.
 check_no_traps() {
     local traps
+    [ -s "$output/lib/libc.a" ] || fail "no libc.a came out of it"
+    # shellcheck disable=SC2016 # the dollar sign is the assembler's
     traps=$(objdump -d --no-show-raw-insn "$output/lib/libc.a" "$output"/lib/crt*.o |
         grep -E '[[:space:]](syscall|sysenter|int +\$0x80)[[:space:]]*$' || true)
     [ -z "$traps" ] || fail "system calls are left in it: $traps"
@@ -69,7 +71,9 @@ CFLAGS = $*
 CFLAGS_AUTO = -O2 -pipe -fno-stack-protector -fno-asynchronous-unwind-tables
 END
 crt=(lib/crt1.o lib/crti.o lib/crtn.o)
-make -s -C "$output" -f "$tree/Makefile" lib/libc.a "${crt[@]}"
+# On its own, whatever options the make has that called this.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+make -s -j"$(nproc)" -C "$output" -f "$tree/Makefile" lib/libc.a "${crt[@]}"
 make -s -C "$output" -f "$tree/Makefile" install-headers
 check_no_traps
 rm -rf "$tree" "$output/obj" "$final"

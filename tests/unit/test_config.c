@@ -96,7 +96,7 @@ static void test_mistakes(void)
     expect("server a\nmemory\n", "2: 'memory' needs a value\n", 0);
     expect("server a\nmemory 1M 2M\n", "2: 'memory' has too many values\n", 0);
     expect("server a\nmemory 1M\nmemory 2M\n", "3: 'memory' a second time for 'a'\n", 0);
-    expect("server a\npriority 201\n", "2: '201' is not a number from 0 to 200\n", 0);
+    expect("server a\npriority 200\n", "2: '200' is not a number from 0 to 199\n", 0);
     expect("server a\nrestart often\n",
            "2: 'often' is not a restart policy: never, on-failure or always\n", 0);
     expect("server a\nrestart always backoff\n", "2: 'backoff' needs a number after it\n", 0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The native runtime on the real kernel: the C library, memory, threads and
 // what they wait on, time, ports. Prints TAP on its console.
+#include "runtime_test.h"
+
 #include "lib/clock.h"
 #include "lib/hooks.h"
 #include "lib/port.h"
@@ -20,7 +22,7 @@
 
 static unsigned tests, failures;
 
-static void ok(int passed, const char *text)
+void ok(int passed, const char *text)
 {
     printf("%sok %u - %s\n", passed ? "" : "not ", ++tests, text);
     if (!passed)
@@ -33,7 +35,7 @@ static void test_stdio(int argc, char **argv)
 {
     char text[100];
 
-    ok(argc >= 1 && argv[0] != NULL && argv[argc] == NULL, "arguments");
+    ok(argc >= 0 && argv[argc] == NULL, "arguments end with NULL");
     snprintf(text, sizeof text, "%lld %.6f %s", LLONG_MIN, 3.25, "text");
     ok(strcmp(text, "-9223372036854775808 3.250000 text") == 0, "printf of %lld, %f and %s");
     ok(strtod("1.5e3", NULL) == 1500.0 && fabs(sqrt(2.0) * sqrt(2.0) - 2.0) < 1e-12,
@@ -291,6 +293,7 @@ int main(int argc, char **argv)
     test_time();
     test_entropy();
     test_messages();
+    test_server();
     test_ping_pong();
     test_many_threads();
     test_threads_one_after_another();

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/x86/features.h"
+
 #define physical_to_virtual machine_physical_to_virtual
 #define virtual_to_physical machine_virtual_to_physical
 #define write_cr3           machine_write_cr3
@@ -18,7 +20,6 @@
 #define rdtsc               machine_rdtsc
 #define invlpg              machine_invlpg
 #define invpcid             machine_invpcid
-#include "kernel/x86/features.h"
 #include "kernel/x86/instructions.h"
 #include "kernel/x86/panic.h"
 #include "kernel/x86/paging.h"
@@ -62,8 +63,8 @@ static int step_budget __attribute__((unused)) = 10000;
 struct cpu cpu;
 struct cpu_features cpu_features;
 uint64_t kernel_pml4_physical;
-uint64_t tss_page_physical = 0x1000;
-uint64_t tss_denied_page_physical = 0x2000;
+const uint64_t tss_page_physical = 0x1000;
+const uint64_t tss_denied_page_physical = 0x2000;
 
 void panic(const char *format, ...)
 {
