@@ -8,13 +8,12 @@
 #include "elf.h"
 
 #include "lib/call.h"
+#include "lib/hooks.h"
 
 #include <corvus/host.h>
 #include <corvus/stubs.h>
 
 #include <stdio.h>
-
-#define STACK_ALIGNMENT 16
 
 static const char *failure(const char *what, corvus_error_t error)
 {
@@ -158,7 +157,7 @@ const char *loader_start(struct child *child)
     if (module == NULL)
         return "there is no boot module of that name";
     const char *problem = elf_read((const void *)(uintptr_t)module->base, module->length,
-                                   CHILD_STACK_TOP - CHILD_STACK_BYTES, &program);
+                                   RUNTIME_MEMORY_START, &program);
     if (problem == NULL)
         problem = make_task(child);
     if (problem == NULL)

@@ -4,12 +4,6 @@
 
 #include "lib/port.h"
 
-corvus_error_t reply_save(port_name_t *reply)
-{
-    *reply = PORT_NULL;
-    return ERR_NOT_SUPPORTED;
-}
-
 void reply_send(port_name_t *reply, struct message *message)
 {
     message->destination = *reply;

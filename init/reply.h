@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Answers that are given later, through a saved reply right.
+// Answers that are given later, through a reply right that message_save_reply
+// has put under a name.
 #pragma once
 
 #include "lib/call.h"
-
-// Takes the reply right of the request being served out of the thread's slot.
-corvus_error_t reply_save(port_name_t *reply);
 
 // Sends an answer and gives the right up; it is PORT_NULL then. Never waits; a
 // caller that has gone is no error.

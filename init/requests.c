@@ -66,7 +66,7 @@ static corvus_error_t read_text(uint64_t label, uint64_t limit, uint64_t *count,
         return ERR_OK;
     if (child->reader != PORT_NULL)
         return ERR_IN_USE;
-    corvus_error_t error = reply_save(&child->reader);
+    corvus_error_t error = message_save_reply(&child->reader);
     child->reader_limit = limit;
     return error == ERR_OK ? SERVE_LATER : error;
 }
@@ -142,7 +142,7 @@ static corvus_error_t look_up(uint64_t label, uint64_t name0, uint64_t name1, ui
         return ERR_OK;
     if (wait == 0)
         return ERR_NOT_FOUND;
-    corvus_error_t error = reply_save(&reply);
+    corvus_error_t error = message_save_reply(&reply);
     if (error != ERR_OK)
         return error;
     error = names_wait(child_of_label(label), &name, reply);

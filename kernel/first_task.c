@@ -158,7 +158,7 @@ static void map_range(struct task *task, uint64_t base, uint64_t end, struct boo
     while (base < end) {
         bool large = base % LARGE_PAGE_BYTES == 0 && end - base >= LARGE_PAGE_BYTES;
 
-        must(mapping_root(task, base, base, large, ACCESS_READ | ACCESS_WRITE, HOST_CACHE_ON),
+        must(mapping_root(task, base, base, large, ACCESS_ALL, HOST_CACHE_ON),
              "memory");
         base += large ? LARGE_PAGE_BYTES : PAGE_BYTES;
     }
@@ -175,7 +175,7 @@ static void map_modules(struct task *task, const struct boot_info *boot,
 
         for (; page < module->end; page += PAGE_BYTES) {
             corvus_error_t error = mapping_root(task, page, page, false,
-                                                ACCESS_READ | ACCESS_WRITE, HOST_CACHE_ON);
+                                                ACCESS_ALL, HOST_CACHE_ON);
 
             if (error != ERR_IN_USE)
                 must(error, "module");

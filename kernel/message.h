@@ -9,6 +9,42 @@
 void message_system_call(port_name_t destination, port_name_t receive_from, uint32_t id,
                          uint64_t tag);
 
+// The bits of a tag that belong to the send phase: gone once that is over.
+#define TAG_SEND_PHASE                                                                            \
+    (TAG_SEND | TAG_RPC | TAG_REPLY | TAG_SEND_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY |          \
+     TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK)
+
+// --- Pieces of the system call that its files share ---------------------------
+
+enum send_result {
+    SENT,    // go on with the receive phase
+    WAITING, // or failed: nothing more to do for now
+};
+
+// Send phase of the current thread; *woken: who is to run because of it.
+enum send_result message_send_phase(struct thread *sender, struct thread **woken);
+
+// The system call is over; the thread is able to run, but in no queue.
+void message_finish(struct thread *thread, uint64_t tag);
+
+// Arms the deadline of a phase, if it has one. False: it must not wait at all,
+// or no longer, and the call has failed.
+bool message_arm_deadline(struct thread *thread, bool in_receive);
+
+// The message of a thread was taken: goes on with its receive phase.
+void message_sender_goes_on(struct thread *sender);
+
+// A message through a send-once right was taken: the right is used up.
+void message_consume_send_once(struct thread *sender);
+
+// Takes the most recent receiver off a sink that has one.
+struct thread *message_take_receiver(struct sink *sink);
+
+// The system call is issued again when the thread runs next.
+void message_preempted(struct thread *thread);
+
+// --- Ends ---------------------------------------------------------------------
+
 // The answer is in the thread's frame: makes it ready (or leaves it current).
 void message_complete(struct thread *thread, uint64_t tag);
 void message_fail(struct thread *thread, corvus_error_t error, bool in_receive);

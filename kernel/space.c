@@ -18,6 +18,8 @@
 
 #define TABLE_COST 700 // instructions to make a table, most of them to clear it
 
+#define TABLE_SCAN_COST 1000 // instructions at most to find an entry of a table
+
 #define PCID_COUNT      4096u
 #define FLUSH_PAGES_MAX 32u // beyond, forgetting the whole space is cheaper
 
@@ -215,7 +217,7 @@ static bool destroy_some(struct task *task, uint64_t *top, int *budget)
     for (unsigned level = 2;; level--) {
         uint64_t *table = space_table_at(*above);
 
-        *budget -= 2 * (int)TABLE_ENTRIES;
+        *budget -= TABLE_SCAN_COST;
         entry = first_entry(table, TABLE_ENTRIES);
         if (!entry) {
             memory_page_free(task, table);

@@ -9,7 +9,8 @@
 #define BOOT_MODULES_MAX 16
 
 // A range of physical memory that the first task holds mapped one to one
-// (virtual address = physical address, read, write; never execute).
+// (virtual address = physical address), with all access, so that it can give
+// out any.
 struct boot_range {
     uint64_t base; // page aligned
     uint64_t length;

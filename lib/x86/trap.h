@@ -34,17 +34,23 @@ always_inline struct utcb *utcb_self(void)
 // message is a local variable, it leaves nothing in memory.
 always_inline void message_trap(struct message *message)
 {
-    register uint64_t word0 __asm__("r8") = message->words[0];
-    register uint64_t word1 __asm__("r9") = message->words[1];
-    register uint64_t word2 __asm__("r10") = message->words[2];
-    register uint64_t word3 __asm__("r12") = message->words[3];
-    register uint64_t word4 __asm__("r13") = message->words[4];
-    register uint64_t word5 __asm__("r14") = message->words[5];
+    register uint64_t word0 __asm__("r8");
+    register uint64_t word1 __asm__("r9");
+    register uint64_t word2 __asm__("r10");
+    register uint64_t word3 __asm__("r12");
+    register uint64_t word4 __asm__("r13");
+    register uint64_t word5 __asm__("r14");
     uint64_t tag = message->tag;
     uint64_t destination = message->destination;
     uint64_t receive_from = message->receive_from;
     uint64_t id = message->id;
 
+    word0 = message->words[0];
+    word1 = message->words[1];
+    word2 = message->words[2];
+    word3 = message->words[3];
+    word4 = message->words[4];
+    word5 = message->words[5];
     __asm__ volatile("syscall"
                      : "+a"(tag), "+D"(destination), "+S"(receive_from), "+d"(id), "+r"(word0),
                        "+r"(word1), "+r"(word2), "+r"(word3), "+r"(word4), "+r"(word5)

@@ -138,7 +138,8 @@ void child_destroy(struct child *child);
 
 // Pages of this task for mapping elsewhere: zeroed, read and write.
 void *pages_allocate(uint64_t pages);
-void *pages_allocate_large(void); // 2 MiB, aligned; NULL when no 2 MiB page could be had
+#define LARGE_PAGES 3
+void *large_page(unsigned index); // one of a few 2 MiB pages that stay; NULL when they are not one
 void pages_free(void *pages, uint64_t count);
 // Address space with nothing mapped in it.
 #define SCRATCH 0x180000000000ull

@@ -323,3 +323,17 @@ void pages_free(void *pages, uint64_t count)
     if (pages != NULL)
         EXPECT_OK(munmap(pages, count * PAGE_BYTES) == 0 ? ERR_OK : ERR_INVALID_RANGE);
 }
+
+// Allocated once, before the first test, and kept.
+void *large_page(unsigned index)
+{
+    static uint64_t start;
+    uint64_t bytes = 0;
+
+    if (start == 0) {
+        uint64_t range = (uint64_t)pages_allocate((LARGE_PAGES + 1) * LARGE_PAGE_BYTES / PAGE_BYTES);
+        start = (range + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
+    }
+    (void)memory_info(NAME_TASK_SELF, start + index * LARGE_PAGE_BYTES, NULL, &bytes, NULL, NULL);
+    return bytes == LARGE_PAGE_BYTES ? (void *)(start + index * LARGE_PAGE_BYTES) : NULL;
+}

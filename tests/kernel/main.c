@@ -10,11 +10,7 @@
 #include <string.h>
 
 static const struct test_group *const groups[] = {
-    &message_tests,    &send_tests,     &reply_tests,   &reply_right_tests, &right_tests,
-    &transfer_tests,   &notice_tests,   &port_set_tests, &copy_tests,       &item_tests,
-    &map_tests,        &quota_tests,    &fault_tests,   &exception_tests,   &state_tests,
-    &wait_tests,       &schedule_tests, &event_tests,   &vcpu_tests,        &vcpu_server_tests,
-    &service_tests,    &device_tests,   &latency_tests,
+    &message_tests,
 };
 
 static bool wanted(int count, char **words, const char *name)
@@ -47,6 +43,7 @@ int main(int argc, char **argv)
     struct helper *guard = helper_start_priority(watchdog, NULL, 0);
 
     setvbuf(stdout, NULL, _IOLBF, 1024);
+    (void)large_page(0);
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         if (wanted(argc, argv, groups[i]->name))
             run_group(groups[i]);

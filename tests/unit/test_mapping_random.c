@@ -491,7 +491,7 @@ static void random_operation(void)
 {
     uint64_t kind = below(100);
 
-    step_budget = below(2) ? 10000 : 2500 + (int)below(1000);
+    step_budget = below(2) ? 10000 : 4500 + (int)below(1000);
     if (kind < 40)
         random_map();
     else if (kind < 60)

@@ -41,7 +41,8 @@ static void test_stdio(int argc, char **argv)
     ok(strtod("1.5e3", NULL) == 1500.0 && fabs(sqrt(2.0) * sqrt(2.0) - 2.0) < 1e-12,
        "floating point");
     errno = 0;
-    ok(fopen("/etc/passwd", "r") == NULL && errno == ENOSYS, "there are no files");
+    FILE *file = fopen("/etc/passwd", "r");
+    ok(file == NULL && errno == ENOSYS, "there are no files");
     ok(runtime_unsupported_calls > 0, "a system call that is not there is counted");
     ok(getpid() > 0 && isatty(STDOUT_FILENO), "process id and terminal");
 }
@@ -281,8 +282,8 @@ static void test_messages(void)
     ok(port_deallocate(receive) == ERR_OK, "the port dies");
     message = (struct message){.tag = 1, .destination = send};
     ok(msg_rpc(&message, TIMEOUT_NONE) == ERR_PEER_DIED, "and its callers are told");
-    ok(port_deallocate(send) == ERR_OK && port_deallocate(send) == ERR_INVALID_NAME,
-       "a stale name is caught");
+    ok(port_deallocate(send) == ERR_OK, "the dead name goes");
+    ok(port_deallocate(send) == ERR_INVALID_NAME, "a stale name is caught");
 }
 
 int main(int argc, char **argv)
