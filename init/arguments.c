@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define STRINGS_BYTES 6144
-#define VECTOR_WORDS 160
-#define RANDOM_BYTES 16 // what AT_RANDOM points to
-#define ALIGNMENT 16
+#define VECTOR_WORDS  160
+#define RANDOM_BYTES  16 // what AT_RANDOM points to
+#define ALIGNMENT     16
 
 struct builder {
     uint64_t vector[VECTOR_WORDS];
@@ -105,8 +105,7 @@ static void push_auxiliary(const struct elf_program *program, const char *name)
 }
 
 bool arguments_build(const struct config_server *server, const struct boot_module *module,
-                     const struct elf_program *program, uint64_t top,
-                     struct arguments_block *block)
+                     const struct elf_program *program, uint64_t top, struct arguments_block *block)
 {
     memset(&builder, 0, sizeof builder);
     builder.strings_address = top - STRINGS_BYTES;

@@ -23,21 +23,21 @@ struct child {
     uint64_t thread_id;
     struct memory_account memory;
     struct console_source output;
-    port_name_t reader;    // reply right of a console_read that waits, or PORT_NULL
-    uint64_t reader_limit; // bytes
+    port_name_t reader;              // reply right of a console_read that waits, or PORT_NULL
+    uint64_t reader_limit;           // bytes
     uint64_t started_at, restart_at; // nanoseconds of the clock page
-    uint32_t starts;        // in all
-    bool started_well;      // at least once
-    uint32_t failures;      // restarts in a row
-    uint64_t bad_requests;  // messages that could not be served
+    uint32_t starts;                 // in all
+    bool started_well;               // at least once
+    uint32_t failures;               // restarts in a row
+    uint64_t bad_requests;           // messages that could not be served
 };
 
 extern struct child children[CONFIG_SERVERS_MAX];
 extern uint32_t child_count;
 
 // Labels of init's ports.
-#define LABEL_CONTROL 1u // events and notices
-#define LABEL_CHILD 0x100u // + number
+#define LABEL_CONTROL 1u     // events and notices
+#define LABEL_CHILD   0x100u // + number
 
 static inline struct child *child_of_label(uint64_t label)
 {

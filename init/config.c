@@ -22,8 +22,8 @@ struct parser {
     uint32_t seen; // keys of this stanza, by index into `keys`
 };
 
-__attribute__((format(printf, 2, 3))) static bool mistake(struct parser *parser,
-                                                          const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool mistake(struct parser *parser, const char *format,
+                                                          ...)
 {
     char message[CONFIG_MESSAGE_MAX];
     va_list arguments;
@@ -113,8 +113,7 @@ static bool key_module(struct parser *parser, const struct config_words *words)
 static bool key_arguments(struct parser *parser, const struct config_words *words)
 {
     for (uint32_t i = 1; i < words->count; i++) {
-        if (!take_string(parser, words->words[i], &parser->server->arguments,
-                         CONFIG_ARGUMENTS_MAX))
+        if (!take_string(parser, words->words[i], &parser->server->arguments, CONFIG_ARGUMENTS_MAX))
             return false;
     }
     return true;
@@ -186,7 +185,9 @@ static const struct {
     const char *word;
     uint32_t flag;
 } privileges[] = {
-    {"devices", CONFIG_DEVICES}, {"io", CONFIG_IO},     {"power", CONFIG_POWER},
+    {"devices", CONFIG_DEVICES},
+    {"io", CONFIG_IO},
+    {"power", CONFIG_POWER},
     {"console", CONFIG_CONSOLE},
 };
 

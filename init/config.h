@@ -9,29 +9,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_SERVERS_MAX 24
-#define CONFIG_NAME_MAX 32        // with the final NUL
-#define CONFIG_ARGUMENTS_MAX 32   // words after the server's own name
-#define CONFIG_ENVIRONMENT_MAX 16 // NAME=VALUE words
-#define CONFIG_STRINGS_BYTES 1024 // arguments and environment of one server, with their NULs
-#define CONFIG_DEPENDENCIES_MAX 8 // of one server, in each of `after` and `requires`
-#define CONFIG_MESSAGE_MAX 160
+#define CONFIG_SERVERS_MAX      24
+#define CONFIG_NAME_MAX         32   // with the final NUL
+#define CONFIG_ARGUMENTS_MAX    32   // words after the server's own name
+#define CONFIG_ENVIRONMENT_MAX  16   // NAME=VALUE words
+#define CONFIG_STRINGS_BYTES    1024 // arguments and environment of one server, with their NULs
+#define CONFIG_DEPENDENCIES_MAX 8    // of one server, in each of `after` and `requires`
+#define CONFIG_MESSAGE_MAX      160
 
-#define CONFIG_MEMORY_DEFAULT (16ull << 20)
-#define CONFIG_QUOTA_DEFAULT (1ull << 20)
-#define CONFIG_PRIORITY_DEFAULT 128
-#define CONFIG_PRIORITY_MAX 199 // init, at 200, stays able to end what runs wild
+#define CONFIG_MEMORY_DEFAULT     (16ull << 20)
+#define CONFIG_QUOTA_DEFAULT      (1ull << 20)
+#define CONFIG_PRIORITY_DEFAULT   128
+#define CONFIG_PRIORITY_MAX       199 // init, at 200, stays able to end what runs wild
 #define CONFIG_BACKOFF_DEFAULT_MS 100
-#define CONFIG_BACKOFF_MAX_MS 60000
-#define CONFIG_RESTARTS_DEFAULT 5
+#define CONFIG_BACKOFF_MAX_MS     60000
+#define CONFIG_RESTARTS_DEFAULT   5
 
 enum config_restart { RESTART_NEVER, RESTART_ON_FAILURE, RESTART_ALWAYS };
 
 // Privileges, and the one other flag of a server.
-#define CONFIG_DEVICES 1u   // PCI devices: their memory, interrupts and DMA
-#define CONFIG_IO 2u        // all I/O ports
-#define CONFIG_POWER 4u     // power-off and reset
-#define CONFIG_CONSOLE 8u   // gets what is typed on the serial line
+#define CONFIG_DEVICES   1u  // PCI devices: their memory, interrupts and DMA
+#define CONFIG_IO        2u  // all I/O ports
+#define CONFIG_POWER     4u  // power-off and reset
+#define CONFIG_CONSOLE   8u  // gets what is typed on the serial line
 #define CONFIG_TESTSUITE 16u // its exit ends the node
 
 // Words packed into one buffer, each ended by NUL.
@@ -53,14 +53,14 @@ struct config_server {
     struct config_strings environment;
     struct config_names after;    // servers that are started before this one
     struct config_names requires; // services that must have been checked in
-    uint64_t memory; // bytes it may take from init
-    uint64_t quota;  // bytes of kernel memory
+    uint64_t memory;              // bytes it may take from init
+    uint64_t quota;               // bytes of kernel memory
     uint32_t priority;
     uint32_t flags; // CONFIG_*
     enum config_restart restart;
-    uint32_t backoff_ms;     // wait before the first restart; doubles with each one in a row
-    uint32_t restarts_max;   // in a row
-    uint32_t line;           // where its stanza begins
+    uint32_t backoff_ms;   // wait before the first restart; doubles with each one in a row
+    uint32_t restarts_max; // in a row
+    uint32_t line;         // where its stanza begins
 };
 
 struct config {

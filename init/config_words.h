@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define CONFIG_WORDS_MAX 40
-#define CONFIG_LINE_MAX 1024 // bytes
+#define CONFIG_LINE_MAX  1024 // bytes
 
 // The words of one line, without their quotes.
 struct config_words {

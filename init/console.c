@@ -109,8 +109,8 @@ static void write_by_kernel(const char *text, size_t bytes)
         uint64_t words[KERNEL_LINE_BYTES / sizeof(uint64_t)] = {0};
         size_t part = bytes < sizeof words ? bytes : sizeof words;
         memcpy(words, text, part);
-        (void)host_console_write(NAME_HOST_PRIVILEGED, part, words[0], words[1], words[2],
-                                 words[3], words[4]);
+        (void)host_console_write(NAME_HOST_PRIVILEGED, part, words[0], words[1], words[2], words[3],
+                                 words[4]);
         text += part;
         bytes -= part;
     }

@@ -114,8 +114,8 @@ static uint64_t address_of_offset(const struct elf_program *program, uint64_t of
 {
     for (uint32_t i = 0; i < program->segment_count; i++) {
         const struct elf_segment *segment = &program->segments[i];
-        if (offset >= segment->offset && inside(offset - segment->offset, bytes,
-                                                segment->file_bytes))
+        if (offset >= segment->offset &&
+            inside(offset - segment->offset, bytes, segment->file_bytes))
             return segment->address + (offset - segment->offset);
     }
     return 0;

@@ -7,7 +7,7 @@
 
 // Event bits.
 #define EVENT_SERIAL 1u
-#define EVENT_TIMER 2u
+#define EVENT_TIMER  2u
 
 // Makes the timer that ORs EVENT_TIMER into the control port.
 corvus_error_t events_initialize(port_name_t control);

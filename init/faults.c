@@ -13,13 +13,20 @@
 #include <string.h>
 
 static const char *const exception_names[] = {
-    [0] = "division by zero", [1] = "debug",
-    [3] = "breakpoint",       [4] = "overflow",
-    [5] = "bound",            [6] = "invalid instruction",
-    [7] = "no vector unit",   [8] = "double fault",
-    [12] = "stack segment",   [13] = "general protection",
-    [14] = "page fault",      [16] = "floating point",
-    [17] = "alignment",       [19] = "vector floating point",
+    [0] = "division by zero",
+    [1] = "debug",
+    [3] = "breakpoint",
+    [4] = "overflow",
+    [5] = "bound",
+    [6] = "invalid instruction",
+    [7] = "no vector unit",
+    [8] = "double fault",
+    [12] = "stack segment",
+    [13] = "general protection",
+    [14] = "page fault",
+    [16] = "floating point",
+    [17] = "alignment",
+    [19] = "vector floating point",
     [21] = "control flow",
 };
 
@@ -57,8 +64,8 @@ static void report_registers(struct child *child, uint64_t thread)
            r.rbx, r.rcx, r.rdx);
     report("  rsi %016" PRIx64 " rdi %016" PRIx64 " rbp %016" PRIx64 " rsp %016" PRIx64, r.rsi,
            r.rdi, r.rbp, r.rsp);
-    report("  r8  %016" PRIx64 " r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64, r.r8,
-           r.r9, r.r10, r.r11);
+    report("  r8  %016" PRIx64 " r9  %016" PRIx64 " r10 %016" PRIx64 " r11 %016" PRIx64, r.r8, r.r9,
+           r.r10, r.r11);
     report("  r12 %016" PRIx64 " r13 %016" PRIx64 " r14 %016" PRIx64 " r15 %016" PRIx64, r.r12,
            r.r13, r.r14, r.r15);
     report("  rip %016" PRIx64 " flags %08" PRIx64 " fs %016" PRIx64, r.rip, r.rflags, r.fs_base);
@@ -79,8 +86,8 @@ void faults_serve_exception(struct child *child, const struct message *request)
     memcpy(&exception, request->words, sizeof exception);
     report("%s: %s (vector %" PRIu64 ", error %" PRIx64 ") at ip %" PRIx64 ", address %" PRIx64
            ", thread %" PRIu64,
-           child->server->name, name_of(exception.vector), exception.vector,
-           exception.error_code, exception.ip, exception.address, exception.thread);
+           child->server->name, name_of(exception.vector), exception.vector, exception.error_code,
+           exception.ip, exception.address, exception.thread);
     report_registers(child, exception.thread);
     snprintf(how, sizeof how, "exception %" PRIu64, exception.vector);
     supervise_end(child, true, how);

@@ -56,8 +56,7 @@ static corvus_error_t copy_segment(struct child *child, const struct boot_module
 {
     uint64_t address = page_floor(segment->address);
     uint64_t end = page_ceiling(segment->address + segment->memory_bytes);
-    corvus_error_t error =
-        sigma0_allocate(&child->memory, address, end - address, segment->access);
+    corvus_error_t error = sigma0_allocate(&child->memory, address, end - address, segment->access);
     if (error != ERR_OK)
         return error;
     const char *from = (const char *)(uintptr_t)module->base + segment->offset;
@@ -71,9 +70,8 @@ static const char *load_segments(struct child *child, const struct boot_module *
 {
     for (uint32_t i = 0; i < program->segment_count; i++) {
         const struct elf_segment *segment = &program->segments[i];
-        corvus_error_t error = shareable(module, segment)
-                                   ? share_segment(child, module, segment)
-                                   : copy_segment(child, module, segment);
+        corvus_error_t error = shareable(module, segment) ? share_segment(child, module, segment)
+                                                          : copy_segment(child, module, segment);
         if (error != ERR_OK)
             return failure("its program cannot be mapped", error);
     }
@@ -84,8 +82,8 @@ static const char *make_stack(struct child *child, const struct boot_module *mod
                               const struct elf_program *program, uint64_t *sp)
 {
     uint64_t bottom = CHILD_STACK_TOP - CHILD_STACK_BYTES;
-    corvus_error_t error = sigma0_allocate(&child->memory, bottom, CHILD_STACK_BYTES,
-                                           ACCESS_READ | ACCESS_WRITE);
+    corvus_error_t error =
+        sigma0_allocate(&child->memory, bottom, CHILD_STACK_BYTES, ACCESS_READ | ACCESS_WRITE);
     if (error != ERR_OK)
         return failure("no memory for its stack", error);
     struct arguments_block block;
@@ -128,8 +126,7 @@ static corvus_error_t give_io_ports(struct child *child)
 
 static const char *make_task(struct child *child)
 {
-    corvus_error_t error =
-        task_create(NAME_TASK_SELF, child->server->quota, 0, &child->task, NULL);
+    corvus_error_t error = task_create(NAME_TASK_SELF, child->server->quota, 0, &child->task, NULL);
     if (error != ERR_OK)
         return failure("no task", error);
     child->memory.task = child->task;

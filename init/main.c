@@ -23,7 +23,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MIB_SHIFT 20
+#define MIB_SHIFT         20
 #define COPY_BUFFER_BYTES 4096 // bootstrap_console_write_copy
 
 static struct config config;
@@ -86,8 +86,7 @@ static void start_platform(const struct boot_information *boot)
         requests_set_epoch(epoch);
     else
         report("the real-time clock shows no date");
-    report("random numbers from: %s",
-           entropy_source_text(entropy_initialize(boot->command_line)));
+    report("random numbers from: %s", entropy_source_text(entropy_initialize(boot->command_line)));
 }
 
 static void report_mistake(void *context, uint32_t line, const char *message)
@@ -103,8 +102,8 @@ static void read_config(void)
         report("no boot module `name=config`: nothing to start");
         return;
     }
-    uint32_t mistakes = config_parse((const char *)(uintptr_t)module->base, module->length,
-                                     &config, report_mistake, NULL);
+    uint32_t mistakes = config_parse((const char *)(uintptr_t)module->base, module->length, &config,
+                                     report_mistake, NULL);
     if (mistakes != 0)
         report("config: %" PRIu32 " mistakes, %" PRIu32 " servers left", mistakes, config.count);
 }

@@ -5,7 +5,7 @@
 
 #include "child.h"
 
-#define NAMES_MAX 64
+#define NAMES_MAX  64
 #define NAME_BYTES 32 // NUL-padded
 
 struct service_name {

@@ -11,15 +11,15 @@
 #include <stdint.h>
 
 #define PAGES_PER_CHUNK (LARGE_PAGE_BYTES / PAGE_BYTES)
-#define PAGE_AREAS_MAX 80
+#define PAGE_AREAS_MAX  80
 
 // Owners of a page. Others are children's numbers, from PAGE_OWNER_CHILD on.
-#define PAGE_FREE 0u
-#define PAGE_OWNER_INIT 1u
+#define PAGE_FREE        0u
+#define PAGE_OWNER_INIT  1u
 #define PAGE_OWNER_CHILD 2u
-#define PAGE_OWNER_MAX 0xfffdu
-#define PAGE_LOST 0xfffeu   // given to the kernel
-#define PAGE_ABSENT 0xffffu // in the same chunk, but not ours
+#define PAGE_OWNER_MAX   0xfffdu
+#define PAGE_LOST        0xfffeu // given to the kernel
+#define PAGE_ABSENT      0xffffu // in the same chunk, but not ours
 
 struct page_chunk {
     uint16_t free;

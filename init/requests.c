@@ -3,6 +3,7 @@
 // child asks; arguments are checked here, except where sigma0 does.
 #include "requests.h"
 
+#include "devices.h"
 #include "events.h"
 #include "names.h"
 #include "reply.h"
@@ -20,9 +21,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_WORDS 58 // words 6..63 of a message
-#define TEXT_BYTES (TEXT_WORDS * sizeof(uint64_t))
-#define COPY_BYTES 4096
+#define TEXT_WORDS    58 // words 6..63 of a message
+#define TEXT_BYTES    (TEXT_WORDS * sizeof(uint64_t))
+#define COPY_BYTES    4096
 #define ENTROPY_BYTES 256
 
 static uint64_t real_time_epoch;
@@ -34,8 +35,7 @@ void requests_set_epoch(uint64_t epoch)
 
 // --- Console ---------------------------------------------------------------------
 
-static corvus_error_t write_text(uint64_t label, uint64_t count, const uint64_t *text,
-                                 size_t words)
+static corvus_error_t write_text(uint64_t label, uint64_t count, const uint64_t *text, size_t words)
 {
     if (count == 0 || count > words * sizeof *text)
         return ERR_INVALID_ARGUMENT;
@@ -188,6 +188,43 @@ static corvus_error_t shut_down(uint64_t label, uint64_t how, uint64_t status)
     supervise_shut_down(how == 1, (uint32_t)status, false);
 }
 
+// --- Statistics ------------------------------------------------------------------
+
+static corvus_error_t statistics(uint64_t label, uint64_t *servers, uint64_t *total,
+                                 uint64_t *unused, uint64_t *lost)
+{
+    struct memory_statistics memory = sigma0_statistics();
+    (void)label;
+    *servers = child_count;
+    *total = memory.total;
+    *unused = memory.free;
+    *lost = memory.lost;
+    return ERR_OK;
+}
+
+static corvus_error_t server(uint64_t label, uint64_t index, uint64_t *state, uint64_t *memory,
+                             uint64_t *memory_peak, uint64_t *starts, uint64_t *bad_requests,
+                             uint64_t *name, size_t *name_words)
+{
+    (void)label;
+    if (index >= child_count)
+        return ERR_NOT_FOUND;
+    const struct child *child = &children[index];
+    *state = child->state;
+    *memory = child->memory.used;
+    *memory_peak = child->memory.peak;
+    *starts = child->starts;
+    *bad_requests = child->bad_requests;
+    *name_words = CONFIG_NAME_MAX / sizeof *name;
+    memcpy(name, child->server->name, CONFIG_NAME_MAX);
+    return ERR_OK;
+}
+
+static const struct node_operations node_operations = {
+    .node_statistics = statistics,
+    .node_server = server,
+};
+
 static const struct bootstrap_operations operations = {
     .bootstrap_console_write = write_text,
     .bootstrap_console_write_copy = write_copy,
@@ -205,7 +242,8 @@ static const struct bootstrap_operations operations = {
 
 bool requests_serve(const struct message *request, struct message *reply)
 {
-    bool known = bootstrap_serve(request, reply, &operations);
+    bool known = bootstrap_serve(request, reply, &operations) ||
+                 node_serve(request, reply, &node_operations) || devices_serve(request, reply);
     // A new name may be what a server waits for before it starts.
     if (request->id == SERVICE_bootstrap_check_in)
         supervise_advance();

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OWN_REGIONS_MAX 512
+#define OWN_REGIONS_MAX   512
 #define MEMORY_RANGES_MAX (BOOT_RANGES_MAX + BOOT_MODULES_MAX)
 
 static struct page_allocator allocator;
@@ -238,8 +238,8 @@ corvus_error_t sigma0_allocate_contiguous(struct memory_account *account, uint64
         return error;
     struct region region = {.address = address, .bytes = bytes, .access = (uint32_t)access};
     if (bytes <= LARGE_PAGE_BYTES / 2)
-        region.physical = page_allocate_small(&allocator, account->owner,
-                                              (uint32_t)pages_of(bytes), limit);
+        region.physical =
+            page_allocate_small(&allocator, account->owner, (uint32_t)pages_of(bytes), limit);
     else if (bytes % LARGE_PAGE_BYTES == 0)
         region.physical = page_allocate_large(&allocator, account->owner,
                                               (uint32_t)(bytes / LARGE_PAGE_BYTES), limit);
@@ -256,8 +256,8 @@ corvus_error_t sigma0_allocate_contiguous(struct memory_account *account, uint64
 static corvus_error_t change_access(struct memory_account *account, struct region *region)
 {
     if (region->access == 0)
-        return memory_unmap(NAME_TASK_SELF, region->physical, region->bytes, ACCESS_ALL, NULL,
-                            NULL, NULL);
+        return memory_unmap(NAME_TASK_SELF, region->physical, region->bytes, ACCESS_ALL, NULL, NULL,
+                            NULL);
     return map(account, region); // replaces what was mapped
 }
 
@@ -282,8 +282,7 @@ corvus_error_t sigma0_protect(struct memory_account *account, uint64_t address, 
     return error;
 }
 
-bool sigma0_write(struct memory_account *account, uint64_t address, const void *bytes,
-                  size_t count)
+bool sigma0_write(struct memory_account *account, uint64_t address, const void *bytes, size_t count)
 {
     const char *from = bytes;
     while (count > 0) {

@@ -15,7 +15,7 @@
 // What one task has. Owned by whoever made it; sigma0_reclaim ends it.
 struct memory_account {
     port_name_t task;
-    uint32_t owner; // in the page allocator
+    uint32_t owner;             // in the page allocator
     uint64_t limit, used, peak; // bytes
     struct regions regions;
 };

@@ -240,8 +240,7 @@ void supervise_end(struct child *child, bool failed, const char *how)
 static bool threads_left(const struct child *child)
 {
     uint64_t threads = 0;
-    return task_info(child->task, NULL, NULL, NULL, &threads, NULL, NULL) == ERR_OK &&
-           threads != 0;
+    return task_info(child->task, NULL, NULL, NULL, &threads, NULL, NULL) == ERR_OK && threads != 0;
 }
 
 void supervise_died(port_name_t name)

@@ -381,7 +381,7 @@ static void move_words(struct thread *receiver, const uint64_t *registers, const
         receiver->utcb->words[i] = all[i];
 }
 
-static void move_rights(struct thread *sender, struct thread *receiver, uint64_t tag)
+void message_move_rights(struct thread *sender, struct thread *receiver, uint64_t tag)
 {
     unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
 
@@ -421,7 +421,7 @@ enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver
 
     // ---- commit: nothing below can fail ----
     if (rights || tag & TAG_REPLY_RIGHT)
-        move_rights(sender, receiver, tag);
+        message_move_rights(sender, receiver, tag);
     move_words(receiver, sender->frame.words, sender->utcb->words, tag & TAG_WORDS_MASK);
     if (tag & TAG_RPC) {
         receiver->reply.caller = sender;

@@ -4,8 +4,8 @@
 // straight to the partner. Whatever is rare returns before anything changed,
 // and message.c does it.
 //
-// Conditions (docs/ABI): tag is exactly CALL or REPLY_RECEIVE plus a word
-// count; destination is a live send right (call) or the reply slot holds a
+// Conditions (docs/ABI): tag is exactly CALL or REPLY_RECEIVE plus words and
+// rights; destination is a live send right (call) or the reply slot holds a
 // thread waiting for its RPC (reply); the partner waits; nothing more urgent
 // than the partner is ready; for a reply, nothing is there to be received.
 // Rare states of the partner (hazards) keep the direct switch but leave through
@@ -18,28 +18,49 @@
 #include "x86/descriptor.h"
 #include "x86/instructions.h"
 #include "x86/switch.h"
+#include "x86/vector_unit.h"
 
 _Noreturn void message_exit(uint64_t label, struct thread *receiver, uint64_t id,
                             const struct thread *words_from, uint64_t tag);
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag);
 
 // Copies words 6.. of a message; `words` > 6.
-static void copy_words(uint64_t *to, const uint64_t *from, uint64_t words)
+static inline void copy_words(struct utcb *to, const struct utcb *from, uint64_t words)
 {
-    uint64_t i = words;
+    uint64_t *destination = to->words + MESSAGE_REGISTER_WORDS;
+    const uint64_t *source = from->words + MESSAGE_REGISTER_WORDS;
 
-    // Two words a turn: an odd one first.
-    if (i & 1) {
-        i--;
-        to[i] = from[i];
-    }
-    for (; i > MESSAGE_REGISTER_WORDS; i -= 2) {
-        uint64_t a = from[i - 2];
-        uint64_t b = from[i - 1];
+    words -= MESSAGE_REGISTER_WORDS;
+    __asm__ volatile("rep movsq" : "+D"(destination), "+S"(source), "+c"(words) : : "memory");
+}
 
-        to[i - 2] = a;
-        to[i - 1] = b;
+// The vector unit is live if and only if the partner owns it. False: some other
+// hazard is to be looked at.
+static inline bool vector_only(uint32_t hazard)
+{
+    if (hazard & ~(HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE))
+        return false;
+    if (hazard == HAZARD_VECTOR) {
+        vector_unit_enable();
+        cpu.hazard = CPU_HAZARD_VECTOR_LIVE;
+    } else if (hazard == CPU_HAZARD_VECTOR_LIVE) {
+        vector_unit_disable();
+        cpu.hazard = 0;
     }
+    return true;
+}
+
+// The partner goes on through kernel_exit.
+static __attribute__((noinline)) void hand_over_with_hazard(struct thread *from, struct thread *to,
+                                                            uint64_t label, uint32_t id,
+                                                            uint64_t tag)
+{
+    for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
+        to->frame.words[i] = from->frame.words[i];
+    to->frame.rdi = label;
+    to->frame.rdx = id;
+    to->frame.rax = tag;
+    trace(TRACE_DELIVER, to->id, label);
 }
 
 // Switches to the partner, whose message is in the current thread's frame and
@@ -47,57 +68,73 @@ static void copy_words(uint64_t *to, const uint64_t *from, uint64_t words)
 static inline void hand_over(struct thread *from, struct thread *to, uint64_t label, uint32_t id,
                              uint64_t tag)
 {
+    uint32_t hazard = to->hazard | cpu.hazard;
+
     cpu.current = to;
-    if (__builtin_expect(to->hazard | cpu.hazard, 0)) {
-        for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
-            to->frame.words[i] = from->frame.words[i];
-        to->frame.rdi = label;
-        to->frame.rdx = id;
-        to->frame.rax = tag;
-        trace(TRACE_DELIVER, to->id, label);
+    if (__builtin_expect(hazard, 0) && !vector_only(hazard)) {
+        hand_over_with_hazard(from, to, label, id, tag);
         return;
     }
     switch_to_thread(to);
     message_exit(label, to, id, from, tag);
 }
 
-static inline void fast_call(struct thread *current, port_name_t destination, uint32_t id,
-                             uint64_t words)
+// Rights: room for them is checked before, and they are moved after the point
+// of no return. Of each path below there are two copies, since `rights` is
+// constant.
+static bool rights_can_move(struct thread *from, struct thread *to, uint64_t tag,
+                            const struct port *self)
+{
+    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+
+    return rights <= MESSAGE_RIGHTS && !message_check_rights(from, tag, self) &&
+           !right_reserve(to->task, rights);
+}
+
+// True: done, the partner runs. False: nothing has happened.
+static inline __attribute__((always_inline)) bool
+fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t words,
+          uint64_t rights)
 {
     struct right *right = right_entry(&current->task->rights, destination);
     struct port *port;
+    struct sink *sink;
     struct thread *receiver;
     struct chain *first;
 
     // a live send right, and the name is not stale
     if (right->tag != (RIGHT_SEND << 16 | (destination & RIGHT_GENERATION_MASK)))
-        return;
+        return false;
     port = right->port;
     // a thread waits to receive; nobody waits at dead ports and kernel objects
-    first = port->sink->receivers;
+    sink = port->sink;
+    first = sink->receivers;
     if (!first)
-        return;
+        return false;
     receiver = container_of(first, struct thread, waiting);
     // nobody more urgent than the receiver is ready
     if (receiver->priority < cpu.highest_ready)
-        return;
-    if (words > MESSAGE_REGISTER_WORDS) {
-        if (words > MESSAGE_WORDS)
-            return;
-        copy_words(receiver->utcb->words, current->utcb->words, words);
-    }
+        return false;
+    if (rights && !rights_can_move(current, receiver, rights, port))
+        return false;
 
     // ---- point of no return ----
-    chain_remove(first);
+    if (words > MESSAGE_REGISTER_WORDS)
+        copy_words(receiver->utcb, current->utcb, words);
+    if (rights)
+        message_move_rights(current, receiver, rights);
+    chain_pop(&sink->receivers, first);
     receiver->state = THREAD_READY;
     receiver->reply.caller = current;
     current->state = THREAD_CALLING;
     current->replier = receiver;
-    hand_over(current, receiver, port->label, id, words | TAG_REPLY);
+    hand_over(current, receiver, port->label, id, words | rights | TAG_REPLY);
+    return true;
 }
 
-static inline void fast_reply_receive(struct thread *current, port_name_t receive_from,
-                                      uint32_t id, uint64_t words)
+static inline __attribute__((always_inline)) bool
+fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id, uint64_t words,
+                   uint64_t rights)
 {
     struct thread *caller = current->reply.caller;
     struct right *right = right_entry(&current->task->rights, receive_from);
@@ -105,53 +142,84 @@ static inline void fast_reply_receive(struct thread *current, port_name_t receiv
 
     // the slot holds a thread that waits for the answer to an RPC
     if (!caller || caller->state != THREAD_CALLING)
-        return;
+        return false;
     // a live receive right of a port in no set, or a live port set
-    if (right->tag == (RIGHT_PORT_SET << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
-        sink = &right->set->sink;
-    } else if (right->tag == (RIGHT_RECEIVE << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
+    if (right->tag == (RIGHT_RECEIVE << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
         sink = &right->port->own;
         if (right->port->sink != sink)
-            return;
+            return false;
+    } else if (right->tag == (RIGHT_PORT_SET << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
+        sink = &right->set->sink;
     } else {
-        return;
+        return false;
     }
     // nothing is there to be received
     if (sink->ready_count)
-        return;
+        return false;
     // nobody more urgent than the caller is ready
     if (caller->priority < cpu.highest_ready)
-        return;
-    if (words > MESSAGE_REGISTER_WORDS) {
-        if (words > MESSAGE_WORDS)
-            return;
-        copy_words(caller->utcb->words, current->utcb->words, words);
-    }
+        return false;
+    if (rights && !rights_can_move(current, caller, rights, NULL))
+        return false;
 
     // ---- point of no return ----
+    if (words > MESSAGE_REGISTER_WORDS)
+        copy_words(caller->utcb, current->utcb, words);
+    if (rights)
+        message_move_rights(current, caller, rights);
     caller->state = THREAD_READY;
     caller->replier = NULL;
     current->reply.caller = NULL;
     current->state = THREAD_RECEIVING;
     current->frame.rsi = receive_from; // for a receive that must be issued again
     chain_push(&sink->receivers, &current->waiting);
-    hand_over(current, caller, 0, id, words);
+    hand_over(current, caller, 0, id, words | rights);
+    return true;
+}
+
+// A reply may not carry receive rights on this path: moving the very right that
+// is received from would end the wait that begins here.
+static bool moves_receive_right(const struct thread *from, uint64_t tag)
+{
+    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+
+    for (unsigned i = 0; i < rights && i < MESSAGE_RIGHTS; i++)
+        if (from->utcb->rights[i].disposition == MOVE_RECEIVE)
+            return true;
+    return false;
+}
+
+// Messages with rights; and whatever is not for the fast path at all.
+static __attribute__((noinline)) void message_with_rights(port_name_t destination,
+                                                          port_name_t receive_from, uint32_t id,
+                                                          uint64_t tag)
+{
+    struct thread *current = cpu.current;
+    uint64_t words = tag & TAG_WORDS_MASK;
+    uint64_t rights = tag & TAG_RIGHTS_MASK;
+    uint64_t kind = tag & ~(TAG_WORDS_MASK | TAG_RIGHTS_MASK);
+
+    if (rights && words <= MESSAGE_WORDS) {
+        if (kind == TAG_CALL && fast_call(current, destination, id, words, rights))
+            return;
+        if (kind == TAG_REPLY_RECEIVE && !moves_receive_right(current, tag) &&
+            fast_reply_receive(current, receive_from, id, words, rights))
+            return;
+    }
+    message_system_call(destination, receive_from, id, tag);
 }
 
 // Called by syscall_entry; returning leaves through kernel_exit.
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
 {
     struct thread *current = cpu.current;
-    uint64_t words = tag & TAG_WORDS_MASK;
 
-    if ((tag & ~TAG_WORDS_MASK) == TAG_CALL) {
-        fast_call(current, destination, id, words);
-        if (cpu.current != current)
+    if (tag - TAG_CALL <= MESSAGE_WORDS) {
+        if (fast_call(current, destination, id, tag - TAG_CALL, 0))
             return;
-    } else if ((tag & ~TAG_WORDS_MASK) == TAG_REPLY_RECEIVE) {
-        fast_reply_receive(current, receive_from, id, words);
-        if (cpu.current != current)
+    } else if (tag - TAG_REPLY_RECEIVE <= MESSAGE_WORDS) {
+        if (fast_reply_receive(current, receive_from, id, tag - TAG_REPLY_RECEIVE, 0))
             return;
     }
-    message_system_call(destination, receive_from, id, tag);
+    message_with_rights(destination, receive_from, id, tag);
 }

@@ -16,7 +16,7 @@
 #define BITMAP_WORDS (PAGE_BYTES / sizeof(uint64_t)) // of a page
 
 #define UNIT_DENIED 0xffu
-#define UNIT_COST   150 // instructions, roughly
+#define UNIT_COST   420 // instructions, roughly
 
 #define WINDOW_TABLE_FLAGS  (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED)
 #define WINDOW_BITMAP_FLAGS (PTE_PRESENT | PTE_ACCESSED | PTE_NO_EXECUTE)
@@ -259,7 +259,7 @@ bool mapping_io_unmap_step(struct task *task, uint64_t first, uint64_t count, bo
     while (*cursor < count && budget > 0) {
         uint64_t unit = (first + *cursor) / UNIT_PORTS;
 
-        budget -= UNIT_COST / 4;
+        budget -= UNIT_COST / 8;
         if (unit_held(task, unit)) {
             budget -= UNIT_COST;
             if (!unit_remove(task, unit, self, &budget))

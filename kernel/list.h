@@ -73,3 +73,14 @@ static inline void chain_remove(struct chain *member)
         next->link = member->link;
     member->link = NULL;
 }
+
+// Takes the first member out.
+static inline void chain_pop(struct chain **head, struct chain *first)
+{
+    struct chain *next = first->next;
+
+    *head = next;
+    if (next)
+        next->link = head;
+    first->link = NULL;
+}

@@ -12,9 +12,9 @@
 #include "x86/panic.h"
 
 // Rough costs in instructions, for the budget.
-#define PAGE_COST       200
-#define TABLE_SCAN_COST 1600
-#define SPLIT_COST      40000
+#define PAGE_COST        400
+#define TABLE_CLEAR_COST 1600
+#define SPLIT_COST       40000
 
 // A call of mapping_map_step.
 struct transfer {
@@ -55,60 +55,31 @@ static inline uint64_t pages_of(bool large)
 
 // --- Splitting a large page --------------------------------------------------
 
-// Nodes for the upper 511 parts, linked by `chain`; NULL when out of quota.
-static struct mapping_node *split_allocate(struct task *task)
-{
-    uint32_t first = 0;
-
-    for (unsigned i = 1; i < TABLE_ENTRIES; i++) {
-        struct mapping_node *node = node_allocate(task);
-
-        if (!node) {
-            while (first) {
-                node = node_at(first);
-                first = node->chain;
-                node_free(node);
-            }
-            return NULL;
-        }
-        node->chain = first;
-        first = node_name(node);
-    }
-    return node_at(first);
-}
-
 corvus_error_t mapping_split(struct mapping_node *node, int *budget)
 {
     struct task *task = node_task(node);
     uint64_t *directory_entry = node_entry(node);
     uint64_t part = *directory_entry & ~(uint64_t)PTE_LARGE;
     uint64_t page = node->page;
-    struct mapping_node *spare;
     uint64_t *table;
+    void *batch;
 
     if (node_has_children(node))
         return ERR_IN_USE;
     table = memory_page_allocate(task);
     if (!table)
         return ERR_NO_MEMORY;
-    spare = split_allocate(task);
-    if (!spare) {
+    batch = memory_batch_allocate(task, sizeof(*node), TABLE_ENTRIES - 1);
+    if (!batch) {
         memory_page_free(task, table);
         return ERR_NO_MEMORY;
     }
+    for (unsigned i = 0; i < TABLE_ENTRIES; i++)
+        table[i] = part + i * PAGE_BYTES;
     node_displace(node);
     node->large = 0;
     node_place(node, task, page, table);
-    table[0] = part;
-    for (unsigned i = 1; i < TABLE_ENTRIES; i++) {
-        struct mapping_node *next = node_at(spare->chain);
-
-        table[i] = part + i * PAGE_BYTES;
-        spare->used = node->used;
-        node_place(spare, task, page + i, table);
-        node_link_beside(spare, node);
-        spare = next;
-    }
+    node_continue(node, batch);
     *directory_entry = virtual_to_physical(table) | SPACE_TABLE_FLAGS;
     space_flush_page(task, page * PAGE_BYTES);
     *budget -= SPLIT_COST;
@@ -124,7 +95,7 @@ static corvus_error_t clear_table(struct transfer *transfer, const struct page_p
 {
     uint64_t *table = space_table_at(*pair->destination.entry);
 
-    transfer->budget -= TABLE_SCAN_COST;
+    transfer->budget -= TABLE_CLEAR_COST;
     for (unsigned i = 0; i < TABLE_ENTRIES; i++) {
         if (table[i] & PTE_PINNED)
             return ERR_IN_USE;
@@ -307,9 +278,10 @@ static corvus_error_t transfer_page(struct transfer *transfer, struct page_pair 
     return derive(transfer, pair);
 }
 
-corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task *to,
-                                uint64_t destination, uint64_t length, uint32_t access,
-                                bool grant_pages, uint64_t *done)
+// Apart from the straight path, whose registers it would cost.
+static corvus_error_t __attribute__((noinline))
+map_range(struct task *from, uint64_t source, struct task *to, uint64_t destination,
+          uint64_t length, uint32_t access, bool grant_pages, uint64_t *done)
 {
     uint64_t position = *done & ~WALK_TOKEN_MASK;
     corvus_error_t error = to->terminated ? ERR_TERMINATED : ERR_OK;
@@ -323,12 +295,11 @@ corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task 
     };
 
     while (!error && position < length && transfer.budget > 0) {
-        struct page_pair pair = {
-            .source_address = source + position,
-            .destination_address = destination + position,
-        };
+        struct page_pair pair; // not cleared, for speed: filled as it is found
         bool page_done = false;
 
+        pair.source_address = source + position;
+        pair.destination_address = destination + position;
         transfer.budget -= PAGE_COST;
         error = find_source(&transfer, &pair, length - position);
         if (!error)
@@ -339,6 +310,45 @@ corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task 
     space_flush_commit();
     *done = error ? position : position | transfer.token;
     return error;
+}
+
+// The straight path, which answers most page faults: one page of 4 KiB, to an
+// empty place whose tables are there. False: nothing was done.
+static inline bool derive_page(struct task *from, uint64_t source, struct task *to,
+                               uint64_t destination, uint32_t access)
+{
+    struct place at = space_find(from, source);
+    struct place home = space_find(to, destination);
+    struct mapping_node *parent, *node;
+    uint64_t entry = *at.entry;
+
+    if (at.level != LEVEL_SMALL || home.level != LEVEL_SMALL || *home.entry)
+        return false;
+    if ((entry & (PTE_PRESENT | PTE_PINNED)) != PTE_PRESENT || access & ~space_entry_access(entry))
+        return false;
+    parent = node_mapped_at(from, source, false);
+    if (parent->depth == NODE_DEPTH_MAX)
+        return false;
+    node = node_allocate(to);
+    if (!node)
+        return false;
+    node_place(node, to, destination / PAGE_BYTES, home.entry);
+    node_link(node, parent);
+    *home.entry = (entry & (PTE_ADDRESS_MASK | PTE_CACHE_BITS)) | space_entry_flags(access);
+    to->space.mapped++;
+    return true;
+}
+
+corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task *to,
+                                uint64_t destination, uint64_t length, uint32_t access,
+                                bool grant_pages, uint64_t *done)
+{
+    if (length == PAGE_BYTES && !grant_pages && *done == 0 &&
+        derive_page(from, source, to, destination, access | ACCESS_READ)) {
+        *done = PAGE_BYTES;
+        return ERR_OK;
+    }
+    return map_range(from, source, to, destination, length, access, grant_pages, done);
 }
 
 // --- Roots -------------------------------------------------------------------

@@ -221,6 +221,39 @@ void memory_object_free(struct task *charged, void *object, size_t bytes)
         task_uncharge(charged, class_sizes[which]);
 }
 
+static void batch_push(void *first, uint32_t which)
+{
+    while (first) {
+        void *next = *(void **)first;
+
+        object_push(first, which);
+        first = next;
+    }
+}
+
+void *memory_batch_allocate(struct task *charged, size_t bytes, unsigned count)
+{
+    uint32_t which = class_of(bytes);
+    uint64_t charge = (uint64_t)count * class_sizes[which];
+    void *first = NULL;
+
+    if (!task_charge(charged, charge))
+        return NULL;
+    for (unsigned i = 0; i < count; i++) {
+        void *object = object_pop(which);
+
+        if (!object) {
+            batch_push(first, which);
+            task_uncharge(charged, charge);
+            return NULL;
+        }
+        *(void **)object = first;
+        first = object;
+    }
+    used_bytes += charge;
+    return first;
+}
+
 void memory_page_add(uint64_t physical)
 {
     KASSERT(physical < MEMORY_KERNEL_LIMIT);

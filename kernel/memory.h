@@ -26,6 +26,11 @@ void *memory_object_allocate(struct task *charged, size_t bytes);
 void memory_object_free(struct task *charged, void *object, size_t bytes);
 size_t memory_object_size(size_t bytes);
 
+// Many objects of one size up to 1344 bytes at once, not zeroed, linked through
+// their first word; NULL, and none, when quota or reserve is exhausted. They
+// are freed one by one.
+void *memory_batch_allocate(struct task *charged, size_t bytes, unsigned count);
+
 // Kernel objects are named by their physical address / 32 in 32 bits.
 #define MEMORY_KERNEL_LIMIT (1ull << 37)
 

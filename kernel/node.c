@@ -78,11 +78,7 @@ struct mapping_node *node_mapped_at(const struct task *task, uint64_t address, b
 
 struct mapping_node *node_allocate(struct task *task)
 {
-    struct mapping_node *node = memory_object_allocate(task, sizeof(struct mapping_node));
-
-    if (node)
-        node->task = node_name(task);
-    return node;
+    return memory_object_allocate(task, sizeof(struct mapping_node));
 }
 
 void node_free(struct mapping_node *node)
@@ -137,12 +133,30 @@ void node_link(struct mapping_node *node, struct mapping_node *parent)
     link_behind(node, parent);
 }
 
-void node_link_beside(struct mapping_node *node, struct mapping_node *sibling)
+void node_continue(struct mapping_node *node, void *batch)
 {
-    KASSERT(!node_has_children(sibling));
-    node->parent = sibling->parent;
-    node->depth = sibling->depth;
-    link_behind(node, sibling);
+    struct mapping_node *last = node;
+    uint32_t following = node->next;
+    uint64_t page = node->page;
+
+    KASSERT(!node_has_children(node));
+    while (batch) {
+        struct mapping_node *next = batch;
+        uint32_t *bucket = bucket_of(node->task, ++page);
+
+        batch = *(void **)batch;
+        *next = *node;
+        next->walked = 0;
+        next->page = page;
+        next->chain = *bucket;
+        *bucket = node_name(next);
+        next->previous = node_name(last);
+        last->next = node_name(next);
+        last = next;
+    }
+    last->next = following;
+    if (following)
+        node_at(following)->previous = node_name(last);
 }
 
 // Walks that stopped at a node that goes continue behind it; walks over what

@@ -40,7 +40,7 @@ static inline struct mapping_node *node_at(uint32_t name)
 
 static inline uint32_t node_name(const void *object)
 {
-    return object ? (uint32_t)(virtual_to_physical(object) >> NODE_SHIFT) : 0;
+    return (uint32_t)(virtual_to_physical(object) >> NODE_SHIFT);
 }
 
 static inline struct task *node_task(const struct mapping_node *node)
@@ -109,10 +109,12 @@ void node_free(struct mapping_node *node);
 void node_place(struct mapping_node *node, struct task *task, uint64_t page, const void *entry);
 void node_displace(struct mapping_node *node);
 
-// Links a node as the first child of a parent (NULL: as a root), or behind a
-// node with the same parent.
+// Links a node as the first child of a parent (NULL: as a root).
 void node_link(struct mapping_node *node, struct mapping_node *parent);
-void node_link_beside(struct mapping_node *node, struct mapping_node *sibling);
+
+// Makes a run of pages out of a placed node without children: each of a batch
+// of nodes becomes a sibling like it, for the next page.
+void node_continue(struct mapping_node *node, void *batch);
 
 // Takes a node without children out of its tree.
 void node_unlink(struct mapping_node *node);

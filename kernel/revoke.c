@@ -9,10 +9,10 @@
 #include "x86/panic.h"
 
 // Rough costs in instructions, for the budget.
-#define LEAF_COST   120
-#define VISIT_COST  40
+#define LEAF_COST   210
+#define VISIT_COST  90
 #define SKIP_COST   12
-#define LOOKUP_COST 60
+#define LOOKUP_COST 110
 #define DEPTH_COST  6
 
 // --- One node ---------------------------------------------------------------

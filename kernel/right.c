@@ -221,11 +221,16 @@ uint32_t carried_kind(const struct carried_right *carried)
 
 void carried_destroy(struct carried_right *carried)
 {
+    carried_destroy_because(carried, ERR_NO_REPLY);
+}
+
+void carried_destroy_because(struct carried_right *carried, corvus_error_t reason)
+{
     if (carried->is_reply) {
         struct thread *caller = carried->caller;
 
         if (caller->rpc_sequence == carried->sequence)
-            thread_end_wait(caller, ERR_NO_REPLY);
+            thread_end_wait(caller, reason);
         thread_release(caller);
     } else if (carried->kind == RIGHT_SEND) {
         port_drop_send(carried->port);
@@ -253,7 +258,7 @@ static void entry_destroy(struct task *task, port_name_t name)
         carried.sequence = right->sequence;
     }
     right_remove(task, name);
-    carried_destroy(&carried);
+    carried_destroy_because(&carried, task->terminated ? ERR_PEER_DIED : ERR_NO_REPLY);
 }
 
 corvus_error_t right_deallocate(struct task *task, port_name_t name)

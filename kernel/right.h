@@ -76,7 +76,9 @@ corvus_error_t right_check(struct task *task, struct message_right wanted, const
 struct carried_right right_take(struct task *task, struct message_right wanted);
 
 // Undoes or ends the life of a right on its way (its message is destroyed).
-void carried_destroy(struct carried_right *carried);
+// A caller that waits for a reply by that right is told `reason`.
+void carried_destroy_because(struct carried_right *carried, corvus_error_t reason);
+void carried_destroy(struct carried_right *carried); // because it was not used
 
 // Kind as the ABI tells it, after delivery.
 uint32_t carried_kind(const struct carried_right *carried);

@@ -268,6 +268,8 @@ static corvus_error_t service_task_set_port(struct service_call *call)
         return error;
     port->label = in->label;
     port->backlog = (uint32_t)in->backlog;
+    if (port->queued < port->backlog)
+        port_tell_send_possible(port);
     return ERR_OK;
 }
 

@@ -18,7 +18,7 @@
 
 #define TABLE_COST 700 // instructions to make a table, most of them to clear it
 
-#define TABLE_SCAN_COST 1000 // instructions at most to find an entry of a table
+#define TABLE_SEARCH_COST 1000 // instructions at most to find an entry of a table
 
 #define PCID_COUNT      4096u
 #define FLUSH_PAGES_MAX 32u // beyond, forgetting the whole space is cheaper
@@ -109,24 +109,26 @@ void space_flush_page(struct task *task, uint64_t address)
 bool space_reach(struct task *task, uint64_t address, unsigned level, struct place *place,
                  int *budget)
 {
-    uint64_t *table = space_table_at(task->space.cr3);
+    *place = space_find(task, address);
+    while (place->level > level && !(*place->entry & PTE_LARGE)) {
+        uint64_t *table = memory_page_allocate(task);
 
-    for (unsigned at = 3;; at--) {
-        uint64_t *entry = &table[space_index(address, at)];
-
-        *place = (struct place){entry, at};
-        if (at == level || *entry & PTE_LARGE)
-            return true;
-        if (*entry == 0) {
-            table = memory_page_allocate(task);
-            if (!table)
-                return false;
-            *entry = virtual_to_physical(table) | SPACE_TABLE_FLAGS;
-            *budget -= TABLE_COST;
-        } else {
-            table = space_table_at(*entry);
-        }
+        if (!table)
+            return false;
+        *place->entry = virtual_to_physical(table) | SPACE_TABLE_FLAGS;
+        place->level--;
+        place->entry = &table[space_index(address, place->level)];
+        *budget -= TABLE_COST;
     }
+    // A 2 MiB page is to go where there is a table for smaller ones.
+    if (place->level < level) {
+        uint64_t *top = space_table_at(task->space.cr3);
+        uint64_t *pointers = space_table_at(top[space_index(address, 3)]);
+        uint64_t *directory = space_table_at(pointers[space_index(address, 2)]);
+
+        *place = (struct place){&directory[space_index(address, level)], level};
+    }
+    return true;
 }
 
 bool space_table_empty(uint64_t directory_entry)
@@ -217,7 +219,7 @@ static bool destroy_some(struct task *task, uint64_t *top, int *budget)
     for (unsigned level = 2;; level--) {
         uint64_t *table = space_table_at(*above);
 
-        *budget -= TABLE_SCAN_COST;
+        *budget -= TABLE_SEARCH_COST;
         entry = first_entry(table, TABLE_ENTRIES);
         if (!entry) {
             memory_page_free(task, table);

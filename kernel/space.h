@@ -41,17 +41,20 @@ static inline unsigned space_index(uint64_t address, unsigned level)
 }
 
 // The entry that maps the address, or the first one on the way that is absent.
+// Unrolled, since every map, unmap and copy comes through here.
 static inline struct place space_find(const struct task *task, uint64_t address)
 {
     uint64_t *table = space_table_at(task->space.cr3);
-    struct place place;
+    uint64_t *entry;
 
-    for (place.level = 3;; place.level--) {
-        place.entry = &table[space_index(address, place.level)];
-        if (place.level == LEVEL_SMALL || (*place.entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT)
-            return place;
-        table = space_table_at(*place.entry);
+#pragma GCC unroll 3
+    for (unsigned level = 3; level > LEVEL_SMALL; level--) {
+        entry = &table[space_index(address, level)];
+        if (__builtin_expect((*entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT, 0))
+            return (struct place){entry, level};
+        table = space_table_at(*entry);
     }
+    return (struct place){&table[space_index(address, LEVEL_SMALL)], LEVEL_SMALL};
 }
 
 // ACCESS_* as bits of an entry, and back. Present means readable.
@@ -67,9 +70,9 @@ static inline uint32_t space_entry_access(uint64_t entry)
            (entry & PTE_NO_EXECUTE ? 0 : ACCESS_EXECUTE);
 }
 
-// The entry of the level wanted, with the tables above it made as needed.
-// A large page in the way ends the walk at its level. False: out of quota;
-// tables made so far stay until the space dies.
+// The entry of the level wanted (small or large), with the tables above it
+// made as needed. A large page in the way ends the walk at its level. False:
+// out of quota; tables made so far stay until the space dies.
 bool space_reach(struct task *task, uint64_t address, unsigned level, struct place *place,
                  int *budget);
 

@@ -14,20 +14,23 @@
 
 #define VECTOR_DEVICE_NOT_AVAILABLE 7
 
+uint64_t vector_cr0_disabled;
+
 static void disable(void)
 {
-    write_cr0(read_cr0() | CR0_TASK_SWITCHED);
+    vector_unit_disable();
     cpu.hazard &= ~CPU_HAZARD_VECTOR_LIVE;
 }
 
 static void enable(void)
 {
-    __asm__ volatile("clts");
+    vector_unit_enable();
     cpu.hazard |= CPU_HAZARD_VECTOR_LIVE;
 }
 
 void vector_init(void)
 {
+    vector_cr0_disabled = read_cr0() | CR0_TASK_SWITCHED;
     disable();
 }
 

@@ -36,8 +36,7 @@ corvus_error_t serve(port_name_t from, serve_function dispatch)
     for (;;) {
         request = reply;
         corvus_error_t error = next(&request, (reply.tag & TAG_WORDS_MASK) != 0, from);
-        // A failed COPY into our buffers, or an aborted wait, is no end.
-        if (error != ERR_OK && error != ERR_ABORTED && error != ERR_FAULT)
+        if (error != ERR_OK && error != ERR_ABORTED)
             return error;
         reply = (struct message){0};
         if (error != ERR_OK)

@@ -25,6 +25,8 @@
 #define FUTEX_REQUEUE      3
 #define FUTEX_COMMAND_MASK 0x7f // without FUTEX_PRIVATE_FLAG
 
+#define SIGNAL_CANCEL 33 // musl's SIGCANCEL
+
 #define ENTROPY_PART_BYTES 256u // what the hook gives at once
 
 uint64_t runtime_unsupported_calls;
@@ -83,8 +85,9 @@ static long map(long length, long protection, long flags)
         return -ENODEV;
     if (length <= 0 || (flags & MAP_FIXED) != 0)
         return -EINVAL;
-    corvus_error_t error = memory_map_anywhere(pages(length), access_of(protection), &address);
-    return error == ERR_OK ? (long)address : errno_of(error);
+    if (memory_map_anywhere(pages(length), access_of(protection), &address) != ERR_OK)
+        return -ENOMEM;
+    return (long)address;
 }
 
 static long protect(long address, long length, long protection)
@@ -152,9 +155,12 @@ static long process_id(void)
 }
 
 // There are no signals. One that a thread sends to itself ends the task, which
-// is what abort() and raise() are for.
+// is what abort() and raise() are for. pthread_cancel has set a flag before it
+// sends one, which is looked at where the thread is next asked to wait.
 static long send_signal(long thread, long signal)
 {
+    if (signal == SIGNAL_CANCEL)
+        return 0;
     if (thread != runtime_thread_id())
         return -ENOSYS;
     if (signal != 0)

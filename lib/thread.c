@@ -173,8 +173,9 @@ static void finish(void *argument)
 _Noreturn void runtime_thread_exit(void)
 {
     struct utcb *page = utcb_self();
+    uint64_t end = (uint64_t)(page->user + sizeof page->user);
 
-    stack_leave(page->user + sizeof page->user, finish, page->user);
+    stack_leave((void *)(end & ~15ull), finish, page->user);
 }
 
 _Noreturn void runtime_thread_exit_unmapping(void *base, size_t bytes)

@@ -227,7 +227,7 @@ static void generate_reference(void)
     }
 }
 
-#define ERROR_ROW(name, number, text) printf("| %u | %s | %s |\n", number, #name, text);
+#define ERROR_ROW(name, number, text) printf("| %d | %s | %s |\n", number, #name, text);
 #define COUNTER_ROW(name, text)       printf("| %d | %s | %s |\n", COUNTER_##name, #name, text);
 
 static void generate_tables(void)

@@ -35,7 +35,7 @@ static void print_operations(const struct entry *object)
     {
         if (s->kind != KIND_SERVICE)
             continue;
-        printf("    // %s\n    corvus_error_t (*%s)(uint64_t label", s->text, s->name);
+        printf("    // %s\n    corvus_error_t (*%s)(uint64_t port_label", s->text, s->name);
         FOR_EACH_PARAMETER(parameter, s)
         if (is_input(parameter))
             print_operation_parameter(parameter);

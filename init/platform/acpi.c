@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <string.h>
 
-#define TABLE_BYTES_MAX 65536u
-#define TABLES_MAX 64u
-#define FADT_PM1A_CONTROL 64
-#define FADT_FLAGS 112
-#define FADT_FLAG_RESET (1u << 10)
+#define TABLE_BYTES_MAX     65536u
+#define TABLES_MAX          64u
+#define FADT_PM1A_CONTROL   64
+#define FADT_FLAGS          112
+#define FADT_FLAG_RESET     (1u << 10)
 #define FADT_RESET_REGISTER 116
-#define FADT_RESET_VALUE 128
-#define ADDRESS_SPACE_IO 1
-#define MCFG_ENTRIES 44
+#define FADT_RESET_VALUE    128
+#define ADDRESS_SPACE_IO    1
+#define MCFG_ENTRIES        44
 
 struct __attribute__((packed)) table {
     char signature[4];

@@ -6,11 +6,10 @@
 #include <string.h>
 
 #define BLOCK_BYTES 64
-#define ROUNDS 10
+#define ROUNDS      10
 
 static const uint32_t initial[8] = {
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
 static const uint8_t order[ROUNDS][16] = {

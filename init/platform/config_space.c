@@ -10,10 +10,10 @@
 
 #include <stddef.h>
 
-#define CONFIG_ADDRESS 0xcf8
-#define CONFIG_DATA 0xcfc
-#define CONFIG_ENABLE (1u << 31)
-#define ECAM_BUS_BYTES (1ull << 20)
+#define CONFIG_ADDRESS      0xcf8
+#define CONFIG_DATA         0xcfc
+#define CONFIG_ENABLE       (1u << 31)
+#define ECAM_BUS_BYTES      (1ull << 20)
 #define ECAM_FUNCTION_SHIFT 12
 
 // One bus is mapped at a time it is first asked for; most are empty.
@@ -25,8 +25,8 @@ static volatile uint32_t *ecam_register(pci_address_t address, uint32_t offset)
     uint32_t bus = address >> 8;
     if (bus >= ecam_buses)
         return NULL;
-    char *window = device_memory_map(ecam_base + bus * ECAM_BUS_BYTES, ECAM_BUS_BYTES,
-                                     HOST_CACHE_OFF);
+    char *window =
+        device_memory_map(ecam_base + bus * ECAM_BUS_BYTES, ECAM_BUS_BYTES, HOST_CACHE_OFF);
     if (window == NULL)
         return NULL;
     return (volatile uint32_t *)(window + ((uint64_t)(address & 0xff) << ECAM_FUNCTION_SHIFT) +

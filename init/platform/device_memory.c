@@ -8,8 +8,8 @@
 #include <corvus/types.h>
 
 #define WINDOWS_START 0x100000000000ull
-#define WINDOWS_END 0x180000000000ull
-#define WINDOWS_MAX 128
+#define WINDOWS_END   0x180000000000ull
+#define WINDOWS_MAX   128
 #define MAP_BYTES_MAX (64ull << 20) // of one call to the kernel
 
 struct window {
@@ -31,8 +31,7 @@ static void *find(uint64_t physical, uint64_t bytes)
     return NULL;
 }
 
-static corvus_error_t map_pages(uint64_t physical, uint64_t address, uint64_t bytes,
-                                uint64_t cache)
+static corvus_error_t map_pages(uint64_t physical, uint64_t address, uint64_t bytes, uint64_t cache)
 {
     corvus_error_t error = ERR_OK;
     for (uint64_t done = 0; error == ERR_OK && done < bytes; done += MAP_BYTES_MAX) {

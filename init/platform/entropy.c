@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define PROCESSOR_WORDS 8 // twice the pool
-#define PROCESSOR_TRIES 100
-#define TIMING_SAMPLES 4096
+#define PROCESSOR_WORDS  8 // twice the pool
+#define PROCESSOR_TRIES  100
+#define TIMING_SAMPLES   4096
 #define SECRET_BYTES_MIN 16 // of `entropy=` before it is called a secret
 
 static uint8_t pool[BLAKE2S_BYTES];

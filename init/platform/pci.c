@@ -6,18 +6,18 @@
 
 #include <string.h>
 
-#define BUSES      256
-#define DEVICES    32
-#define FUNCTIONS  8
-#define MULTI      0x80u // header type: more than function 0
-#define BAR_IO     1u
-#define BAR_64     (2u << 1)
-#define BAR_TYPE   (3u << 1)
-#define BAR_PREFETCH (1u << 3)
-#define BAR_IO_MASK     0xfffffffcu
-#define BAR_MEMORY_MASK 0xfffffff0u
-#define MSIX_TABLE      4
-#define MSIX_SIZE_MASK  0x7ffu // in the control word, minus one
+#define BUSES            256
+#define DEVICES          32
+#define FUNCTIONS        8
+#define MULTI            0x80u // header type: more than function 0
+#define BAR_IO           1u
+#define BAR_64           (2u << 1)
+#define BAR_TYPE         (3u << 1)
+#define BAR_PREFETCH     (1u << 3)
+#define BAR_IO_MASK      0xfffffffcu
+#define BAR_MEMORY_MASK  0xfffffff0u
+#define MSIX_TABLE       4
+#define MSIX_SIZE_MASK   0x7ffu // in the control word, minus one
 #define MSIX_ENTRY_BYTES 16
 
 struct scan {
@@ -139,7 +139,7 @@ static void read_function(const struct pci_space *space, pci_address_t address, 
     function->vendor = (uint16_t)vendor;
     function->device = (uint16_t)(vendor >> 16);
     function->class = class >> 8;
-    function->revision = (uint8_t)class;
+    function->revision = (uint8_t) class;
     function->header = read32(space, address, PCI_HEADER) >> 16 & 0x7fu;
     function->interrupt_line = (uint8_t)interrupt;
     function->interrupt_pin = (interrupt >> 8 & 0xffu) <= 4 ? interrupt >> 8 & 0xffu : 0;
@@ -149,6 +149,8 @@ static void read_function(const struct pci_space *space, pci_address_t address, 
         uint32_t subsystem = read32(space, address, PCI_SUBSYSTEM);
         function->subsystem_vendor = (uint16_t)subsystem;
         function->subsystem = (uint16_t)(subsystem >> 16);
+    } else {
+        function->secondary_bus = (uint8_t)(read32(space, address, PCI_BUSES) >> 8);
     }
     read_bars(space, function);
     read_capabilities(space, function);
@@ -171,7 +173,7 @@ static bool scan_function(struct scan *scan, pci_address_t address)
     struct pci_function *function = &scan->functions[scan->count++];
     read_function(scan->space, address, vendor, function);
     if (function->header == 1)
-        queue_bus(scan, (uint8_t)(read32(scan->space, address, PCI_BUSES) >> 8));
+        queue_bus(scan, function->secondary_bus);
     return true;
 }
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PCI_FUNCTIONS_MAX 64
-#define PCI_BARS 6
+#define PCI_FUNCTIONS_MAX    64
+#define PCI_BARS             6
 #define PCI_CAPABILITIES_MAX 24
 
 // Bus << 8 | device << 3 | function.
@@ -58,7 +58,8 @@ struct pci_function {
     uint16_t subsystem_vendor, subsystem;
     uint32_t class; // base class << 16 | sub-class << 8 | interface
     uint8_t revision;
-    uint8_t header; // 0 device, 1 bridge
+    uint8_t secondary_bus;  // of a bridge
+    uint8_t header;         // 0 device, 1 bridge
     uint8_t interrupt_pin;  // 0 none, 1..4 INTA..INTD
     uint8_t interrupt_line; // as the firmware routed it, 255 unknown
     uint8_t capability_count;

@@ -13,18 +13,18 @@
 #define DEBUG_EXIT_PORT 0xf4
 // PM1 control register (ACPI 6.4, section 4.8.3.2.1).
 #define PM1_SLEEP_ENABLE (1u << 13)
-#define PM1_OFFSET 4
+#define PM1_OFFSET       4
 // Intel 82371AB (PIIX4) data sheet, 7.1.26: function 3, register 0x40; ICH9 data
 // sheet, 13.1.11: LPC bridge, the same register.
 #define PM_BASE_REGISTER 0x40
-#define PM_BASE_MASK 0xff80u
+#define PM_BASE_MASK     0xff80u
 #define QEMU_PM1_CONTROL 0x604 // where QEMU's firmware puts it on both
-#define RESET_CONTROL 0xcf9
-#define RESET_SYSTEM 0x02
-#define RESET_CPU 0x04
+#define RESET_CONTROL    0xcf9
+#define RESET_SYSTEM     0x02
+#define RESET_CPU        0x04
 #define KEYBOARD_COMMAND 0x64
-#define KEYBOARD_RESET 0xfe
-#define WAIT_NS (100 * 1000 * NANOSECONDS_PER_MICROSECOND)
+#define KEYBOARD_RESET   0xfe
+#define WAIT_NS          (100 * 1000 * NANOSECONDS_PER_MICROSECOND)
 
 static struct acpi_facts acpi;
 

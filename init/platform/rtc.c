@@ -10,16 +10,16 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CMOS_INDEX 0x70
-#define CMOS_DATA 0x71
-#define STATUS_A 0x0a
-#define STATUS_B 0x0b
+#define CMOS_INDEX         0x70
+#define CMOS_DATA          0x71
+#define STATUS_A           0x0a
+#define STATUS_B           0x0b
 #define UPDATE_IN_PROGRESS 0x80
-#define HOURS_24 0x02
-#define BINARY 0x04
-#define HOUR_PM 0x80
-#define CENTURY 0x32
-#define WAIT_READS 100000 // an update takes 2 ms
+#define HOURS_24           0x02
+#define BINARY             0x04
+#define HOUR_PM            0x80
+#define CENTURY            0x32
+#define WAIT_READS         100000 // an update takes 2 ms
 
 struct date {
     uint8_t second, minute, hour, day, month, year, century;
@@ -103,8 +103,8 @@ corvus_error_t rtc_epoch(uint64_t *epoch)
     uint64_t year = date.century * 100ull + date.year;
     if (!plausible(&date) || year < 1970)
         return ERR_NOT_SUPPORTED;
-    uint64_t seconds = days_since_1970(year, date.month, date.day) * 86400 +
-                       date.hour * 3600ull + date.minute * 60ull + date.second;
+    uint64_t seconds = days_since_1970(year, date.month, date.day) * 86400 + date.hour * 3600ull +
+                       date.minute * 60ull + date.second;
     *epoch = seconds * NANOSECONDS_PER_SECOND - clock_now_ns();
     return ERR_OK;
 }

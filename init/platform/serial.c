@@ -10,27 +10,27 @@
 #include <corvus/host.h>
 #include <corvus/stubs.h>
 
-#define COM1 0x3f8
-#define COM1_IRQ 4
-#define UART_DATA (COM1 + 0)
+#define COM1                  0x3f8
+#define COM1_IRQ              4
+#define UART_DATA             (COM1 + 0)
 #define UART_INTERRUPT_ENABLE (COM1 + 1)
-#define UART_INTERRUPT_ID (COM1 + 2) // read
-#define UART_FIFO_CONTROL (COM1 + 2) // write
-#define UART_MODEM_CONTROL (COM1 + 4)
-#define UART_LINE_STATUS (COM1 + 5)
-#define UART_SCRATCH (COM1 + 7)
+#define UART_INTERRUPT_ID     (COM1 + 2) // read
+#define UART_FIFO_CONTROL     (COM1 + 2) // write
+#define UART_MODEM_CONTROL    (COM1 + 4)
+#define UART_LINE_STATUS      (COM1 + 5)
+#define UART_SCRATCH          (COM1 + 7)
 
-#define ENABLE_RECEIVE 0x01
-#define ENABLE_TRANSMIT 0x02
-#define FIFO_ENABLE 0x01
-#define MODEM_DTR_RTS_OUT2 0x0b // OUT2 lets the interrupt out
-#define STATUS_DATA_READY 0x01
+#define ENABLE_RECEIVE           0x01
+#define ENABLE_TRANSMIT          0x02
+#define FIFO_ENABLE              0x01
+#define MODEM_DTR_RTS_OUT2       0x0b // OUT2 lets the interrupt out
+#define STATUS_DATA_READY        0x01
 #define STATUS_TRANSMITTER_EMPTY 0x20
-#define SCRATCH_PROBE 0x5a
+#define SCRATCH_PROBE            0x5a
 
-#define FIFO_BYTES 16
+#define FIFO_BYTES   16
 #define OUTPUT_BYTES 65536u // a power of two
-#define INPUT_BYTES 4096u   // likewise
+#define INPUT_BYTES  4096u  // likewise
 // Some 100 ms at 1 us a read; 16 characters at 115200 baud take 1.4 ms.
 #define WAIT_READS 100000
 
@@ -133,8 +133,8 @@ corvus_error_t serial_attach(port_name_t port, uint64_t bits)
 {
     if (!present)
         return ERR_NOT_FOUND;
-    corvus_error_t error = host_attach_interrupt(NAME_HOST_PRIVILEGED, COM1_IRQ, HOST_IRQ_ISA,
-                                                 bits, make_send(port), &interrupt);
+    corvus_error_t error = host_attach_interrupt(NAME_HOST_PRIVILEGED, COM1_IRQ, HOST_IRQ_ISA, bits,
+                                                 make_send(port), &interrupt);
     if (error != ERR_OK)
         return error;
     out8(UART_MODEM_CONTROL, MODEM_DTR_RTS_OUT2);

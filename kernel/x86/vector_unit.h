@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "x86/features.h"
+#include "x86/instructions.h"
 #include "x86/memory.h"
 
 #define MXCSR_DEFAULT 0x1f80u
@@ -24,6 +25,19 @@ struct vector_state {
     uint64_t header_reserved[6];
 };
 _Static_assert(sizeof(struct vector_state) == 576, "legacy area and header");
+
+// CR0 with TS: what disables the unit. CR0 is constant but for that bit.
+extern uint64_t vector_cr0_disabled;
+
+static inline void vector_unit_enable(void)
+{
+    __asm__ volatile("clts");
+}
+
+static inline void vector_unit_disable(void)
+{
+    write_cr0(vector_cr0_disabled);
+}
 
 static inline void vector_unit_save(void *area)
 {

@@ -161,14 +161,15 @@ void run_group(const struct test_group *group)
 
 #define HANG_SECONDS 20
 
-void watchdog(void *unused)
+void watchdog(void *port)
 {
+    const struct test_port *nowhere = port;
     const char *watched = NULL;
     unsigned seconds = 0;
 
-    (void)unused;
     for (;;) {
-        sleep_for(NANOSECONDS_PER_SECOND);
+        struct message message = {.receive_from = nowhere->receive};
+        (void)message_do_within(&message, TAG_RECEIVE, NANOSECONDS_PER_SECOND);
         const char *now = running;
         seconds = now == watched && now ? seconds + 1 : 0;
         watched = now;

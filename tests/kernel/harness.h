@@ -136,6 +136,33 @@ bool child_waits(const struct child *child, uint64_t state);
 void child_join(struct child *child); // waits until the function has returned
 void child_destroy(struct child *child);
 
+// --- A pager -----------------------------------------------------------------------
+
+// A helper thread that answers the page faults of [base, base + length) of
+// another task with its own pages, and remembers the last exception.
+enum pager_policy { PAGER_MAP, PAGER_REFUSE, PAGER_SILENT, PAGER_WRONG };
+struct test_pager {
+    struct test_port port;
+    struct helper *helper;
+    char *pages;
+    uint64_t base;
+    uint64_t access;
+    enum pager_policy policy;
+    volatile unsigned faults;
+    volatile unsigned exceptions;
+    volatile uint64_t resume; // what exceptions are answered with: EXCEPTION_*
+    struct page_fault_message last_fault;
+    struct exception_message last_exception;
+    void (*on_exception)(struct test_pager *pager); // before the answer; may be NULL
+};
+#define PAGER_REASON ERR_NOT_FOUND // what PAGER_REFUSE answers
+
+void pager_start(struct test_pager *pager, enum pager_policy policy, void *pages, uint64_t base);
+void pager_serves(struct test_pager *pager, port_name_t thread); // faults and exceptions of it
+void pager_stop(struct test_pager *pager);
+
+// --- Pages -------------------------------------------------------------------------
+
 // Pages of this task for mapping elsewhere: zeroed, read and write.
 void *pages_allocate(uint64_t pages);
 #define LARGE_PAGES 3

@@ -214,12 +214,8 @@ static void child_begin(struct child *child)
 {
     child->function(child->argument);
     child->done = true;
-    for (;;) {
-        struct message message = {.receive_from = PORT_NULL};
-        utcb_self()->receive_deadline = 0;
-        (void)message_do(&message, TAG_RECEIVE | TAG_RECEIVE_DEADLINE);
+    for (;;)
         sleep_for(NANOSECONDS_PER_SECOND);
-    }
 }
 
 static void map_program(port_name_t task)
@@ -309,19 +305,48 @@ void child_destroy(struct child *child)
 
 // --- Pages ----------------------------------------------------------------------
 
-void *pages_allocate(uint64_t pages)
-{
-    void *address =
-        mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+// A pool that stays, so that its page tables do not count in any test. Pages
+// of 4 KiB, since no allocation is larger than a piece.
+#define POOL_PAGES 1024ull
+#define PIECE_BYTES (128ull << 10)
 
-    EXPECT(address != MAP_FAILED);
-    return address != MAP_FAILED ? address : NULL;
+static uint64_t pool_start, pool_next, pool_live;
+
+static void pool_create(void)
+{
+    uint64_t bytes = POOL_PAGES * PAGE_BYTES;
+    char *start = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    for (uint64_t done = 0; start != MAP_FAILED && done < bytes; done += PIECE_BYTES)
+        if (mprotect(start + done, PIECE_BYTES, PROT_READ | PROT_WRITE) != 0)
+            start = MAP_FAILED;
+    pool_start = start != MAP_FAILED ? (uint64_t)start : 0;
 }
 
+void *pages_allocate(uint64_t pages)
+{
+    if (pool_start == 0)
+        pool_create();
+    if (pool_start == 0 || pool_next + pages > POOL_PAGES) {
+        EXPECT(!"there are pages");
+        return NULL;
+    }
+    char *start = (char *)(pool_start + pool_next * PAGE_BYTES);
+    pool_next += pages + 1; // one that nobody is given between any two
+    pool_live++;
+    memset(start, 0, pages * PAGE_BYTES);
+    return start;
+}
+
+// The pool is used from its start again when all is given back.
 void pages_free(void *pages, uint64_t count)
 {
-    if (pages != NULL)
-        EXPECT_OK(munmap(pages, count * PAGE_BYTES) == 0 ? ERR_OK : ERR_INVALID_RANGE);
+    uint64_t address = (uint64_t)pages;
+
+    EXPECT_OK(memory_unmap(NAME_TASK_SELF, address, count * PAGE_BYTES, ACCESS_ALL, NULL, NULL,
+                           NULL));
+    if (--pool_live == 0)
+        pool_next = 0;
 }
 
 // Allocated once, before the first test, and kept.
@@ -331,7 +356,8 @@ void *large_page(unsigned index)
     uint64_t bytes = 0;
 
     if (start == 0) {
-        uint64_t range = (uint64_t)pages_allocate((LARGE_PAGES + 1) * LARGE_PAGE_BYTES / PAGE_BYTES);
+        uint64_t range = (uint64_t)mmap(NULL, (LARGE_PAGES + 1) * LARGE_PAGE_BYTES,
+                                        PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         start = (range + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
     }
     (void)memory_info(NAME_TASK_SELF, start + index * LARGE_PAGE_BYTES, NULL, &bytes, NULL, NULL);

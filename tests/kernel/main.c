@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const struct test_group *const groups[] = {
-    &message_tests,
+    &message_tests, &send_tests, &reply_tests, &reply_right_tests, &right_tests, &transfer_tests,
+    &notice_tests, &port_set_tests, &copy_tests, &item_tests,
 };
 
 static bool wanted(int count, char **words, const char *name)
@@ -39,11 +40,13 @@ void watchdog_bark(const char *test, unsigned seconds)
 
 int main(int argc, char **argv)
 {
-    // Above the tests' own threads, which are made with lower priorities.
-    struct helper *guard = helper_start_priority(watchdog, NULL, 0);
+    struct test_port guard_port = port_make(0);
+    struct helper *guard = helper_start(watchdog, &guard_port);
 
     setvbuf(stdout, NULL, _IOLBF, 1024);
     (void)large_page(0);
+    pages_free(pages_allocate(1), 1);
+    EXPECT(helper_waits(guard, THREAD_RECEIVING));
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         if (wanted(argc, argv, groups[i]->name))
             run_group(groups[i]);

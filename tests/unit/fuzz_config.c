@@ -29,8 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct config config;
     uint32_t reports = 0;
-    uint32_t mistakes =
-        config_parse((const char *)data, size, &config, count_report, &reports);
+    uint32_t mistakes = config_parse((const char *)data, size, &config, count_report, &reports);
     if (mistakes != reports || config.count > CONFIG_SERVERS_MAX)
         abort();
     for (uint32_t i = 0; i < config.count; i++)

@@ -100,19 +100,17 @@ static void test_mistakes(void)
     expect("server a\nrestart often\n",
            "2: 'often' is not a restart policy: never, on-failure or always\n", 0);
     expect("server a\nrestart always backoff\n", "2: 'backoff' needs a number after it\n", 0);
-    expect("server a\nrestart always soon 3\n",
-           "2: 'soon' is not known here: backoff or limit\n", 0);
+    expect("server a\nrestart always soon 3\n", "2: 'soon' is not known here: backoff or limit\n",
+           0);
     expect("server a\nprivileges root\n",
            "2: 'root' is not a privilege: devices, io, power or console\n", 0);
     expect("server a\nenvironment =x\n", "2: '=x' is not NAME=VALUE\n", 0);
-    expect("server a\narguments \"open\n",
-           "2: no '\"' at the end of a quoted word\n", 0);
-    expect("server a\narguments \"\\n\"\n",
-           "2: '\\' in quotes stands before '\"' or '\\' only\n", 0);
+    expect("server a\narguments \"open\n", "2: no '\"' at the end of a quoted word\n", 0);
+    expect("server a\narguments \"\\n\"\n", "2: '\\' in quotes stands before '\"' or '\\' only\n",
+           0);
     expect("server a\nserver a\nserver b\n", "2: 'a' is in line 1 already\n", 2);
     expect("server\nmemory 4M\nserver b\n", "1: 'server' needs one name\n", 1);
-    expect("server a/b\n",
-           "1: 'a/b' is not a name: up to 31 letters, digits, '-', '_', '.'\n", 0);
+    expect("server a/b\n", "1: 'a/b' is not a name: up to 31 letters, digits, '-', '_', '.'\n", 0);
 }
 
 static void test_dependencies(void)

@@ -61,7 +61,8 @@ static void test_good(void)
 {
     struct image image = good();
     tap_ok(read_image(&image) == NULL, "a good program");
-    tap_ok(program.segment_count == 2 && program.segments[0].access == (ACCESS_READ | ACCESS_EXECUTE) &&
+    tap_ok(program.segment_count == 2 &&
+               program.segments[0].access == (ACCESS_READ | ACCESS_EXECUTE) &&
                program.segments[1].access == (ACCESS_READ | ACCESS_WRITE),
            "its segments");
     tap_ok(program.entry == image.header.e_entry, "its entry");

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIB (1ull << 20)
+#define MIB      (1ull << 20)
 #define NO_LIMIT UINT64_MAX
 
 static struct page_allocator allocator;
@@ -24,7 +24,10 @@ static bool begin(const struct page_range *ranges, uint32_t count)
 static void test_areas(void)
 {
     const struct page_range ranges[] = {
-        {1 * MIB, 1 * MIB}, {4 * MIB, 4 * MIB}, {8 * MIB, 3 * MIB}, {100 * MIB, 4096},
+        {1 * MIB, 1 * MIB},
+        {4 * MIB, 4 * MIB},
+        {8 * MIB, 3 * MIB},
+        {100 * MIB, 4096},
     };
     tap_ok(begin(ranges, 4), "areas are taken");
     tap_ok(allocator.pages == (8 * MIB + 4096) / 4096, "their pages are counted");

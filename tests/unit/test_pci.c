@@ -68,12 +68,12 @@ static void test_bars(void)
 {
     clear();
     struct fake *fake = add(0, 3, 0, 0x10411af4);
-    set_bar(fake, 0, 0xc001, 0xffe0);                 // 32 ports, upper half hard-wired
-    set_bar(fake, 1, 0xfebc0000, 0xffff0000);         // 64 KiB
-    set_bar(fake, 2, 0x0000000c, 0xffffc000);         // 16 KiB, 64 bits, prefetchable
-    set_bar(fake, 3, 0x00000008, 0xffffffff);         // at 32 GiB
-    set_bar(fake, 4, 0xfe000000, 0xff00ff00);         // holes in the mask
-    set_bar(fake, 5, 0xfd000004, 0xfff00000);         // 64 bits in the last register
+    set_bar(fake, 0, 0xc001, 0xffe0);         // 32 ports, upper half hard-wired
+    set_bar(fake, 1, 0xfebc0000, 0xffff0000); // 64 KiB
+    set_bar(fake, 2, 0x0000000c, 0xffffc000); // 16 KiB, 64 bits, prefetchable
+    set_bar(fake, 3, 0x00000008, 0xffffffff); // at 32 GiB
+    set_bar(fake, 4, 0xfe000000, 0xff00ff00); // holes in the mask
+    set_bar(fake, 5, 0xfd000004, 0xfff00000); // 64 bits in the last register
     tap_ok(pci_scan(&space, functions, PCI_FUNCTIONS_MAX) == 1, "one function");
     const struct pci_bar *bars = functions[0].bars;
     tap_ok(bars[0].io && bars[0].address == 0xc000 && bars[0].bytes == 32, "I/O ports");

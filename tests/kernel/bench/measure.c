@@ -67,8 +67,3 @@ __attribute__((noinline)) void measure_trace_begin(const char *name)
 {
     __asm__ volatile("" : : "r"(name) : "memory");
 }
-
-__attribute__((noinline)) void measure_trace_end(void)
-{
-    __asm__ volatile("" : : : "memory");
-}

@@ -30,10 +30,9 @@ uint64_t measure_print(struct row *row);
 // Prints why a row could not be measured; the row is missing then.
 void measure_failed(const char *name, const char *what, corvus_error_t error);
 
-// What step_trace.py stops at: it counts the instructions of the round between
-// the two, one at a time. They do nothing themselves.
+// What step_trace.py stops at, to go through the round that follows one
+// instruction at a time. Does nothing itself.
 void measure_trace_begin(const char *name);
-void measure_trace_end(void);
 
 // A measured round is: measure_before, a reading of the counter, the operation,
 // another reading, measure_after. The last round is the one that is traced.
@@ -45,8 +44,6 @@ static inline void measure_before(const struct row *row, unsigned round)
 
 static inline void measure_after(struct row *row, unsigned round, uint64_t start, uint64_t end)
 {
-    if (round == MEASURE_ALL_ROUNDS - 1)
-        measure_trace_end();
     if (round >= MEASURE_WARM_ROUNDS)
         row->samples[row->count++] = end - start;
 }

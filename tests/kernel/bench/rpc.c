@@ -13,6 +13,8 @@ static char client_buffer[COPY_BYTES] __attribute__((aligned(4096)));
 static char server_buffer[COPY_BYTES] __attribute__((aligned(4096)));
 
 // --- Servers -------------------------------------------------------------------
+// They serve until they are terminated; to return would be a fault, which init
+// reports.
 
 // Answers every request with nothing.
 static void serve_null(uint64_t receive)
@@ -24,7 +26,6 @@ static void serve_null(uint64_t receive)
         message.tag = 0;
         error = msg_reply_receive(&message, (port_name_t)receive, TIMEOUT_NONE);
     }
-    (void)thread_suspend(NAME_THREAD_MAIN);
 }
 
 // Answers with the words that came, the first one incremented.

@@ -35,7 +35,7 @@ static inline corvus_error_t twin_make_thread(port_name_t task, uint64_t number,
     return task_create_thread(task, TWIN_UTCB(number), priority, thread, NULL);
 }
 
-// function(argument) must not return.
+// function(argument) is not returned from: that would be a fault at address 0.
 static inline corvus_error_t twin_start(port_name_t thread, struct twin_stack *stack,
                                         void (*function)(uint64_t), uint64_t argument)
 {

@@ -67,9 +67,13 @@ static void test_malloc(void)
     ok(good, "malloc of many sizes, none overlapping");
 
     char *large = malloc(1 << 20);
-    ok(large != NULL && (large = realloc(large, 2 << 20)) != NULL, "a large block grows");
-    free(large);
-    ok(malloc((size_t)1 << 45) == NULL && errno == ENOMEM, "too much is refused");
+    char *larger = large != NULL ? realloc(large, 2 << 20) : NULL;
+    ok(larger != NULL, "a large block grows");
+    free(larger);
+    // Volatile, since a compiler may take it that a block not used can be had.
+    char *volatile huge = malloc((size_t)1 << 45);
+    ok(huge == NULL && errno == ENOMEM, "too much is refused");
+    free(huge);
 }
 
 static void test_mmap(void)
@@ -189,6 +193,13 @@ static void test_many_threads(void)
     ok(disturbed == 0 && local == 42, "each with its own thread-local variable");
 }
 
+static void *wait_at_mutex(void *argument)
+{
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    return argument;
+}
+
 static void *end_at_once(void *argument)
 {
     __atomic_fetch_add((int *)argument, 1, __ATOMIC_SEQ_CST);
@@ -229,6 +240,32 @@ static void test_detached(void)
     ok(made == 20 && ran == made, "detached threads run and end");
 }
 
+// Threads wait at a mutex until no more can be had. Then all go, and one can be
+// had again.
+static void test_too_many(void)
+{
+    enum { MANY = RUNTIME_THREADS_MAX + 1 };
+    static pthread_t threads[MANY];
+    pthread_attr_t attributes;
+    int made = 0, error = 0, disturbed = 0, joined = 0;
+
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 16384);
+    pthread_mutex_lock(&mutex);
+    while (made < MANY && error == 0) {
+        error = pthread_create(&threads[made], &attributes, wait_at_mutex, &disturbed);
+        made += error == 0;
+    }
+    pthread_mutex_unlock(&mutex);
+    ok(made > THREADS && error == EAGAIN, "threads until there is no more room for them");
+    for (int i = 0; i < made; i++)
+        joined += pthread_join(threads[i], NULL) == 0;
+    ok(joined == made, "all of them end");
+    ok(pthread_create(&threads[0], NULL, wait_at_mutex, &disturbed) == 0 &&
+           pthread_join(threads[0], NULL) == 0,
+       "and make room again");
+}
+
 static void test_timed_wait(void)
 {
     struct timespec until;
@@ -243,6 +280,23 @@ static void test_timed_wait(void)
     ok(pthread_cond_timedwait(&condition, &mutex, &until) == ETIMEDOUT,
        "a wait that nobody ends times out");
     pthread_mutex_unlock(&mutex);
+}
+
+static void *sleep_for_ever(void *argument)
+{
+    for (;;)
+        usleep(1000);
+    return argument;
+}
+
+static void test_cancel(void)
+{
+    pthread_t thread;
+    void *result = NULL;
+
+    ok(pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0 && pthread_cancel(thread) == 0 &&
+           pthread_join(thread, &result) == 0 && result == PTHREAD_CANCELED,
+       "a cancelled thread ends where it waits next");
 }
 
 // --- Ports -----------------------------------------------------------------------
@@ -299,7 +353,10 @@ int main(int argc, char **argv)
     test_many_threads();
     test_threads_one_after_another();
     test_detached();
+    test_too_many();
     test_timed_wait();
+    test_cancel();
+    test_pager();
     printf("1..%u\n", tests);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,3 +6,4 @@
 void ok(int passed, const char *text);
 
 void test_server(void);
+void test_pager(void);

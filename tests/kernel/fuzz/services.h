@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Every kernel service with its parameters, from services.def itself: a service
+// that is added there is fuzzed without a word here.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum object_kind {
+    OBJECT_KIND_TASK,
+    OBJECT_KIND_THREAD,
+    OBJECT_KIND_HOST,
+    OBJECT_KIND_PRIVILEGED,
+    OBJECT_KIND_INTERRUPT,
+    OBJECT_KIND_TIMER,
+    OBJECT_KINDS
+};
+
+#define SERVICE_PARAMETERS_MAX 8
+
+struct fuzz_service {
+    const char *name;
+    uint32_t id;
+    enum object_kind object;
+    uint32_t words;  // parameters that are words
+    uint32_t rights; // parameters that are rights
+    uint32_t array;  // first word of an array parameter, 0: none
+    bool gives_right;
+    bool gives_name; // its first word out is a name in the target's table
+    const char *word_names[SERVICE_PARAMETERS_MAX];
+};
+
+#define FUZZ_SERVICES_MAX 80
+
+extern struct fuzz_service fuzz_services[FUZZ_SERVICES_MAX];
+extern uint32_t fuzz_service_count;
+
+void services_initialize(void);
+const struct fuzz_service *services_find(const char *name);
