@@ -85,17 +85,18 @@ write-if-changed = $(eval $(call write-if-changed-rule,$(1),$(2)))
 objects-of = $(patsubst %,$(O)/$(1)/objects/%.o,$(2))
 
 # $(call compile-rules,GROUP): rules that compile .c and .S files with $(GROUP_CC) and
-# $(GROUP_FLAGS), both to be set before the call. A change of either compiles all of them again.
+# $(GROUP_FLAGS), both to be set before the call. A change of either compiles all of them again. One
+# object can be given flags of its own: `OBJECT: GROUP_FLAGS += …`.
 define compile-rules-template
 $(call write-if-changed-rule,$(O)/$(1)/flags,$($(1)_CC) $($(1)_FLAGS))
 $(O)/$(1)/objects/%.c.o: %.c $(O)/$(1)/flags | $(GENERATED_HEADERS)
 	$$(call say,CC,$$<)
 	$(Q)mkdir -p $$(@D)
-	$(Q)$($(1)_CC) $($(1)_FLAGS) -MMD -MP -c -o $$@ $$<
+	$(Q)$($(1)_CC) $$($(1)_FLAGS) -MMD -MP -c -o $$@ $$<
 $(O)/$(1)/objects/%.S.o: %.S $(O)/$(1)/flags
 	$$(call say,AS,$$<)
 	$(Q)mkdir -p $$(@D)
-	$(Q)$($(1)_CC) $($(1)_FLAGS) -MMD -MP -c -o $$@ $$<
+	$(Q)$($(1)_CC) $$($(1)_FLAGS) -MMD -MP -c -o $$@ $$<
 endef
 compile-rules = $(eval $(call compile-rules-template,$(1)))
 

@@ -22,6 +22,8 @@
 // What a `testsuite` server's end tells the debug exit device.
 #define TESTSUITE_PASSED 1u
 #define TESTSUITE_FAILED 3u
+// How long a server may wait for another's service before init says so.
+#define COMPLAIN_NS (10 * NANOSECONDS_PER_SECOND)
 // Who has run that long has recovered: earlier failures are forgotten.
 #define RECOVERED_NS (60 * NANOSECONDS_PER_SECOND)
 
@@ -30,12 +32,14 @@ uint32_t child_count;
 
 static port_name_t child_set, control_port;
 static bool ready_said;
+static uint64_t complain_at; // nanoseconds: when to say who still waits
 
 void supervise_initialize(const struct config *config, port_name_t set, port_name_t control)
 {
     child_set = set;
     control_port = control;
     child_count = config->count;
+    complain_at = clock_now_ns() + COMPLAIN_NS;
     for (uint32_t i = 0; i < child_count; i++) {
         children[i] = (struct child){.server = &config->servers[i], .number = i};
         console_open(&children[i].output, config->servers[i].name,
@@ -72,6 +76,8 @@ static void start(struct child *child)
     loader_undo(child);
     child->state = CHILD_ENDED;
     report("%s cannot start: %s", child->server->name, problem);
+    if (child_has(child, CONFIG_TESTSUITE))
+        supervise_shut_down(false, TESTSUITE_FAILED, true);
 }
 
 static struct child *find(const char *name)
@@ -107,22 +113,23 @@ static bool order_reached(struct child *child)
     return true;
 }
 
-static bool services_there(const struct child *child)
+// The first service a child requires that is not there, or NULL.
+static const char *missing_service(const struct child *child)
 {
     const struct config_names *requires = &child->server->requires;
     for (uint32_t i = 0; i < requires->count; i++) {
         struct service_name name = {0};
         strcpy(name.text, requires->names[i]);
         if (names_find(&name) == PORT_NULL)
-            return false;
+        return requires->names[i];
     }
-    return true;
+    return NULL;
 }
 
 static bool due(struct child *child)
 {
     if (child->state == CHILD_WAITING)
-        return order_reached(child) && services_there(child);
+        return order_reached(child) && missing_service(child) == NULL;
     return child->state == CHILD_PAUSED && clock_now_ns() >= child->restart_at;
 }
 
@@ -137,12 +144,34 @@ static void say_ready(void)
     ready_said = true;
 }
 
+// A server that waits in vain would else look like a node that hangs.
+static void complain(void)
+{
+    if (clock_now_ns() < complain_at)
+        return;
+    complain_at = clock_now_ns() + COMPLAIN_NS;
+    for (uint32_t i = 0; i < child_count; i++) {
+        const char *service = missing_service(&children[i]);
+        if (children[i].state == CHILD_WAITING)
+            report("%s still waits for %s", children[i].server->name,
+                   service != NULL ? service : "another server");
+    }
+}
+
+static uint64_t next_time(const struct child *child)
+{
+    if (child->state == CHILD_PAUSED)
+        return child->restart_at;
+    return child->state == CHILD_WAITING ? complain_at : UINT64_MAX;
+}
+
 static void set_timer(void)
 {
     uint64_t next = UINT64_MAX;
     for (uint32_t i = 0; i < child_count; i++) {
-        if (children[i].state == CHILD_PAUSED && children[i].restart_at < next)
-            next = children[i].restart_at;
+        uint64_t time = next_time(&children[i]);
+        if (time < next)
+            next = time;
     }
     events_set_timer(next);
 }
@@ -159,6 +188,7 @@ void supervise_advance(void)
 {
     start_due();
     say_ready();
+    complain();
     set_timer();
 }
 

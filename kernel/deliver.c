@@ -89,16 +89,20 @@ static void fill_reply_slot(struct thread *receiver, struct carried_right *carri
 
 // --- COPY -------------------------------------------------------------------
 
-// Checks that each page of a user range can be accessed. 0, or the address of
-// the first that cannot.
-static uint64_t missing_page(struct task *task, uint64_t address, uint64_t length, uint32_t access)
+// Checks that each page of a user range can be accessed. False: *missing is the
+// first address that cannot.
+static bool pages_present(struct task *task, uint64_t address, uint64_t length, uint32_t access,
+                          uint64_t *missing)
 {
     uint64_t page = address & ~(PAGE_BYTES - 1);
 
-    for (; page < address + length; page += PAGE_BYTES)
-        if (!space_translate(task, page, access))
-            return page > address ? page : address;
-    return 0;
+    for (; page < address + length; page += PAGE_BYTES) {
+        if (!space_translate(task, page, access)) {
+            *missing = page > address ? page : address;
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool user_range(uint64_t address, uint64_t length)
@@ -129,13 +133,12 @@ static enum delivery check_copies(struct thread *sender, struct thread *receiver
         if (!user_range(buffer->address, item->length))
             return DELIVERY_RECEIVER_FAILED;
         *error = ERR_FAULT;
-        missing = missing_page(sender->task, item->address, item->length, ACCESS_READ);
-        if (missing)
+        if (!pages_present(sender->task, item->address, item->length, ACCESS_READ, &missing))
             return fault_raise_for_message(sender, missing, ACCESS_READ, true)
                        ? DELIVERY_SENDER_FAULTS
                        : DELIVERY_SENDER_FAILED;
-        missing = missing_page(receiver->task, buffer->address, item->length, ACCESS_WRITE);
-        if (missing) {
+        if (!pages_present(receiver->task, buffer->address, item->length, ACCESS_WRITE,
+                           &missing)) {
             if (receiver->state == THREAD_CALLING ||
                 !fault_raise_for_message(receiver, missing, ACCESS_WRITE, false))
                 return DELIVERY_RECEIVER_FAILED;
@@ -166,6 +169,19 @@ static void copy_bytes(struct task *from, uint64_t source, struct task *to, uint
     }
 }
 
+// In the middle of a COPY neither side's deadline may end its wait.
+static bool let_interrupts_in(struct thread *sender, struct thread *receiver)
+{
+    bool leave;
+
+    cpu.transfer_sender = sender;
+    cpu.transfer_receiver = receiver;
+    leave = schedule_preemption_point();
+    cpu.transfer_sender = NULL;
+    cpu.transfer_receiver = NULL;
+    return leave;
+}
+
 // Copies one item on from where it was left. False: preempted; the place is
 // noted in the receiver.
 static bool copy_item(struct thread *sender, struct thread *receiver, unsigned index)
@@ -188,7 +204,7 @@ static bool copy_item(struct thread *sender, struct thread *receiver, unsigned i
         copy_bytes(sender->task, item->address + offset, receiver->task,
                    receiver->utcb->copy_buffers[index].address + offset, step);
         offset += step;
-        if (offset < item->length && schedule_preemption_point()) {
+        if (offset < item->length && let_interrupts_in(sender, receiver)) {
             *transfer = (struct message_transfer){ sender->id, index, offset };
             receiver->hazard |= HAZARD_TRANSFER;
             return false;
@@ -381,7 +397,7 @@ static void move_words(struct thread *receiver, const uint64_t *registers, const
         receiver->utcb->words[i] = all[i];
 }
 
-void message_move_rights(struct thread *sender, struct thread *receiver, uint64_t tag)
+static void move_rights(struct thread *sender, struct thread *receiver, uint64_t tag)
 {
     unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
 
@@ -421,7 +437,7 @@ enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver
 
     // ---- commit: nothing below can fail ----
     if (rights || tag & TAG_REPLY_RIGHT)
-        message_move_rights(sender, receiver, tag);
+        move_rights(sender, receiver, tag);
     move_words(receiver, sender->frame.words, sender->utcb->words, tag & TAG_WORDS_MASK);
     if (tag & TAG_RPC) {
         receiver->reply.caller = sender;

@@ -79,16 +79,59 @@ static inline void hand_over(struct thread *from, struct thread *to, uint64_t la
     message_exit(label, to, id, from, tag);
 }
 
-// Rights: room for them is checked before, and they are moved after the point
-// of no return. Of each path below there are two copies, since `rights` is
-// constant.
-static bool rights_can_move(struct thread *from, struct thread *to, uint64_t tag,
-                            const struct port *self)
-{
-    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+// Rights: all that can go wrong is checked before, and they are moved after the
+// point of no return. Here go copies of send rights, rights made from receive
+// rights, and a send right that moves alone; the general path knows the rest.
+// Of each path below there are two copies, since `rights` is constant.
 
-    return rights <= MESSAGE_RIGHTS && !message_check_rights(from, tag, self) &&
-           !right_reserve(to->task, rights);
+// What a right must be to travel so; RIGHT_NONE: not here.
+static inline uint32_t kind_wanted(uint32_t disposition, uint64_t rights)
+{
+    if (disposition == COPY_SEND)
+        return RIGHT_SEND;
+    if (disposition == MAKE_SEND || disposition == MAKE_SEND_ONCE)
+        return RIGHT_RECEIVE;
+    return disposition == MOVE_SEND && rights == TAG_RIGHTS(1) ? RIGHT_SEND : RIGHT_NONE;
+}
+
+static inline bool rights_can_move(const struct thread *from, const struct thread *to,
+                                   uint64_t rights)
+{
+    uint32_t count = (uint32_t)(rights >> TAG_RIGHTS_SHIFT);
+
+    if (count > MESSAGE_RIGHTS || to->task->rights.free < count)
+        return false;
+    for (const struct message_right *wanted = from->utcb->rights; count; wanted++, count--) {
+        uint32_t kind = kind_wanted(wanted->disposition, rights);
+        const struct right *right = right_entry(&from->task->rights, wanted->name);
+
+        if (!kind || right->tag != (kind << 16 | (wanted->name & RIGHT_GENERATION_MASK)) ||
+            right->port->dead)
+            return false;
+    }
+    return true;
+}
+
+static inline void move_rights(struct thread *from, struct thread *to, uint64_t rights)
+{
+    const struct message_right *wanted = from->utcb->rights;
+    struct message_right *got = to->utcb->rights;
+
+    for (; rights; wanted++, got++, rights -= TAG_RIGHTS(1)) {
+        struct port *port = right_entry(&from->task->rights, wanted->name)->port;
+        uint32_t kind = RIGHT_SEND;
+
+        if (wanted->disposition == MAKE_SEND_ONCE) {
+            kind = RIGHT_SEND_ONCE;
+            port_add_send_once(port);
+        } else if (wanted->disposition == MOVE_SEND) {
+            right_remove(&from->task->rights, wanted->name);
+        } else {
+            port_add_send(port);
+        }
+        got->name = right_add(&to->task->rights, kind, port);
+        got->disposition = kind;
+    }
 }
 
 // True: done, the partner runs. False: nothing has happened.
@@ -115,14 +158,14 @@ fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t
     // nobody more urgent than the receiver is ready
     if (receiver->priority < cpu.highest_ready)
         return false;
-    if (rights && !rights_can_move(current, receiver, rights, port))
+    if (rights && !rights_can_move(current, receiver, rights))
         return false;
 
     // ---- point of no return ----
     if (words > MESSAGE_REGISTER_WORDS)
         copy_words(receiver->utcb, current->utcb, words);
     if (rights)
-        message_move_rights(current, receiver, rights);
+        move_rights(current, receiver, rights);
     chain_pop(&sink->receivers, first);
     receiver->state = THREAD_READY;
     receiver->reply.caller = current;
@@ -159,14 +202,14 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
     // nobody more urgent than the caller is ready
     if (caller->priority < cpu.highest_ready)
         return false;
-    if (rights && !rights_can_move(current, caller, rights, NULL))
+    if (rights && !rights_can_move(current, caller, rights))
         return false;
 
     // ---- point of no return ----
     if (words > MESSAGE_REGISTER_WORDS)
         copy_words(caller->utcb, current->utcb, words);
     if (rights)
-        message_move_rights(current, caller, rights);
+        move_rights(current, caller, rights);
     caller->state = THREAD_READY;
     caller->replier = NULL;
     current->reply.caller = NULL;
@@ -175,18 +218,6 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
     chain_push(&sink->receivers, &current->waiting);
     hand_over(current, caller, 0, id, words | rights);
     return true;
-}
-
-// A reply may not carry receive rights on this path: moving the very right that
-// is received from would end the wait that begins here.
-static bool moves_receive_right(const struct thread *from, uint64_t tag)
-{
-    unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
-
-    for (unsigned i = 0; i < rights && i < MESSAGE_RIGHTS; i++)
-        if (from->utcb->rights[i].disposition == MOVE_RECEIVE)
-            return true;
-    return false;
 }
 
 // Messages with rights; and whatever is not for the fast path at all.
@@ -202,7 +233,7 @@ static __attribute__((noinline)) void message_with_rights(port_name_t destinatio
     if (rights && words <= MESSAGE_WORDS) {
         if (kind == TAG_CALL && fast_call(current, destination, id, words, rights))
             return;
-        if (kind == TAG_REPLY_RECEIVE && !moves_receive_right(current, tag) &&
+        if (kind == TAG_REPLY_RECEIVE &&
             fast_reply_receive(current, receive_from, id, words, rights))
             return;
     }

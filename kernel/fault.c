@@ -106,6 +106,9 @@ bool fault_raise_for_message(struct thread *thread, uint64_t address, uint32_t a
     counter_add(COUNTER_COPY_RETRIES, 1);
     if (++thread->retries > MESSAGE_RETRIES_MAX || !can_answer(thread->pager))
         return false;
+    // The phase's deadline bounds this too. Who waited already has it armed.
+    if (thread == cpu.current && !message_arm_deadline(thread, !in_send))
+        return true;
     if (thread->sending_to)
         message_unqueue_thread(thread);
     thread->fault_in_send = in_send;

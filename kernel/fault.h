@@ -9,7 +9,8 @@
 // fault is answered.
 void fault_raise(struct thread *thread, const struct fault *fault);
 
-// A page of a COPY item is missing. False when this has been tried too often.
+// A page of a COPY item is missing: its owner waits for it, or its system call
+// has ended since it must not wait. False when this has been tried too often.
 bool fault_raise_for_message(struct thread *thread, uint64_t address, uint32_t access,
                              bool in_send);
 

@@ -17,6 +17,10 @@
 #define TAG_KNOWN                                                                                 \
     (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_SEND | TAG_RECEIVE | TAG_RPC |       \
      TAG_REPLY | TAG_SEND_DEADLINE | TAG_RECEIVE_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY)
+
+// How long a deadline waits for a COPY that is under way.
+#define TRANSFER_GRACE_NS 50000u
+
 static bool tag_valid(uint64_t tag)
 {
     if (tag & ~TAG_KNOWN || !(tag & (TAG_SEND | TAG_RECEIVE)))
@@ -77,6 +81,11 @@ static void deadline_expired(struct deadline *deadline)
 {
     struct thread *thread = container_of(deadline, struct thread, deadline);
 
+    // In the middle of a COPY from or to it: what is being delivered counts.
+    if (thread == cpu.transfer_sender || thread == cpu.transfer_receiver) {
+        deadline_arm(deadline, deadline->time + TRANSFER_GRACE_NS);
+        return;
+    }
     thread->hazard &= ~HAZARD_DEADLINE;
     thread_end_wait(thread, ERR_TIMED_OUT);
 }
@@ -135,7 +144,7 @@ void message_consume_send_once(struct thread *sender)
     if (!right || right_kind(right) != RIGHT_SEND_ONCE)
         return;
     port = right->port;
-    right_remove(sender->task, name);
+    right_remove(&sender->task->rights, name);
     port_drop_send_once(port);
 }
 

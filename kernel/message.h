@@ -92,9 +92,6 @@ enum delivery {
 // which waits or is about to. `label`: of the port; 0 for a reply.
 enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver,
                                   const struct port *port, uint64_t label, corvus_error_t *error);
-// Moves the rights of a checked message into a table with room for them.
-void message_move_rights(struct thread *sender, struct thread *receiver, uint64_t tag);
-
 enum delivery deliver_copy(struct message_copy *message, struct thread *receiver, uint64_t label,
                            corvus_error_t *error);
 void deliver_event(struct port *port, struct thread *receiver);

@@ -164,12 +164,6 @@ void port_notify(struct port *port, uint64_t bits)
 
 // --- Counting ---------------------------------------------------------------
 
-void port_add_send(struct port *port)
-{
-    port->send_rights++;
-    port->references++;
-}
-
 void port_drop_send(struct port *port)
 {
     if (--port->send_rights == 0 && !port->dead) {
@@ -179,12 +173,6 @@ void port_drop_send(struct port *port)
             object_no_senders(port);
     }
     port_release(port);
-}
-
-void port_add_send_once(struct port *port)
-{
-    port->send_once_rights++;
-    port->references++;
 }
 
 void port_drop_send_once(struct port *port)

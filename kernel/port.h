@@ -129,9 +129,19 @@ void port_enable(struct port *port, struct port_set *set);
 void port_disable(struct port *port);
 
 // Send rights are counted so that no-senders can be told.
-void port_add_send(struct port *port);
+static inline void port_add_send(struct port *port)
+{
+    port->send_rights++;
+    port->references++;
+}
+
+static inline void port_add_send_once(struct port *port)
+{
+    port->send_once_rights++;
+    port->references++;
+}
+
 void port_drop_send(struct port *port);
-void port_add_send_once(struct port *port);
 void port_drop_send_once(struct port *port);
 
 // Puts the port on its sink's ready list, or takes it off, as its queue and

@@ -24,11 +24,6 @@ bool right_table_init(struct task *task)
     return true;
 }
 
-static struct right *entry_at(const struct right_table *table, uint32_t index)
-{
-    return &table->pages[index / RIGHTS_PER_PAGE][index % RIGHTS_PER_PAGE];
-}
-
 struct right *right_lookup(struct task *task, port_name_t name)
 {
     struct right *right = right_entry(&task->rights, name);
@@ -63,16 +58,6 @@ struct port *right_port(struct task *task, port_name_t name, uint32_t kind, corv
 
 // --- Space ------------------------------------------------------------------
 
-static void free_list_append(struct right_table *table, uint32_t index)
-{
-    entry_at(table, index)->next_free = 0;
-    if (table->free_first)
-        entry_at(table, table->free_last)->next_free = index;
-    else
-        table->free_first = index;
-    table->free_last = index;
-}
-
 // Adds a page of entries. Index 0 is never given out.
 static corvus_error_t grow(struct task *task)
 {
@@ -88,21 +73,15 @@ static corvus_error_t grow(struct task *task)
     }
     table->end = first + RIGHTS_PER_PAGE;
     for (uint32_t i = first ? first : 1; i < table->end; i++)
-        free_list_append(table, i);
+        right_list_free(table, i);
     return ERR_OK;
-}
-
-// Entries that can be handed out without growing.
-static uint32_t available(const struct right_table *table)
-{
-    return table->end ? table->end - 1 - table->used : 0;
 }
 
 corvus_error_t right_reserve(struct task *task, uint32_t count)
 {
     if (task->terminated)
         return ERR_TERMINATED;
-    while (__builtin_expect(available(&task->rights) < count, 0)) {
+    while (__builtin_expect(task->rights.free < count, 0)) {
         corvus_error_t error = grow(task);
 
         if (error)
@@ -114,31 +93,15 @@ corvus_error_t right_reserve(struct task *task, uint32_t count)
 port_name_t right_insert(struct task *task, const struct carried_right *carried)
 {
     struct right_table *table = &task->rights;
-    uint32_t index = table->free_first;
-    struct right *right = entry_at(table, index);
-    uint32_t generation = right->tag & RIGHT_GENERATION_MASK;
     uint32_t kind = carried->is_reply ? RIGHT_KIND_REPLY : carried->kind;
+    port_name_t name;
 
-    KASSERT(index);
-    table->free_first = (uint32_t)right->next_free;
-    table->used++;
+    KASSERT(table->free);
     if (kind == RIGHT_RECEIVE)
         carried->port->receiver = task;
-    right->port = carried->port;
-    right->sequence = carried->sequence;
-    right->tag = kind << 16 | generation;
-    return index << NAME_GENERATION_BITS | generation;
-}
-
-void right_remove(struct task *task, port_name_t name)
-{
-    struct right_table *table = &task->rights;
-    struct right *right = right_entry(table, name);
-
-    right->tag = (right->tag + 1) & RIGHT_GENERATION_MASK;
-    right->sequence = 0;
-    table->used--;
-    free_list_append(table, name >> NAME_GENERATION_BITS);
+    name = right_add(table, kind, carried->port);
+    right_entry(table, name)->sequence = carried->sequence;
+    return name;
 }
 
 // --- Travelling -------------------------------------------------------------
@@ -207,7 +170,7 @@ struct carried_right right_take(struct task *task, struct message_right wanted)
         port_unbind_vcpu(right->port);
         right->port->receiver = NULL;
     }
-    right_remove(task, wanted.name);
+    right_remove(&task->rights, wanted.name);
     return carried;
 }
 
@@ -257,7 +220,7 @@ static void entry_destroy(struct task *task, port_name_t name)
         carried.is_reply = true;
         carried.sequence = right->sequence;
     }
-    right_remove(task, name);
+    right_remove(&task->rights, name);
     carried_destroy_because(&carried, task->terminated ? ERR_PEER_DIED : ERR_NO_REPLY);
 }
 

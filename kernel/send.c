@@ -92,6 +92,10 @@ static enum send_result send_direct(struct thread *sender, struct port *port,
         message_finish(receiver, receiver->frame.rax);
         *woken = receiver;
         return SENT;
+    case DELIVERY_RECEIVER_FAILED:
+        // Its own buffers are at fault; the message waits for a better attempt.
+        message_fail(receiver, error, true);
+        return send_queued(sender, port, false);
     case DELIVERY_RECEIVER_FAULTS:
         return send_queued(sender, port, false);
     default:
@@ -181,14 +185,14 @@ static enum send_result send_named_reply(struct thread *sender, port_name_t name
     enum send_result result;
 
     if (caller->rpc_sequence != right->sequence) {
-        right_remove(sender->task, name);
+        right_remove(&sender->task->rights, name);
         thread_release(caller);
         message_fail(sender, ERR_PEER_DIED, false);
         return WAITING;
     }
     result = answer(sender, caller, woken);
     if (result == SENT) {
-        right_remove(sender->task, name);
+        right_remove(&sender->task->rights, name);
         thread_release(caller);
     }
     return result;

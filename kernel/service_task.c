@@ -64,7 +64,7 @@ static corvus_error_t service_task_info(struct service_call *call)
         .quota = task->quota.limit,
         .used = task->quota.used,
         .threads = task->thread_count,
-        .rights = task->rights.used,
+        .rights = right_used(&task->rights),
         .mapped = task->space.mapped,
     };
     return ERR_OK;
@@ -91,6 +91,18 @@ static corvus_error_t service_task_move_quota(struct service_call *call)
     return ERR_OK;
 }
 
+static void inherit_handlers(struct thread *thread, const struct thread *maker)
+{
+    if (maker->pager) {
+        thread->pager = maker->pager;
+        port_add_send(thread->pager);
+    }
+    if (maker->exception_port) {
+        thread->exception_port = maker->exception_port;
+        port_add_send(thread->exception_port);
+    }
+}
+
 static corvus_error_t service_task_create_thread(struct service_call *call)
 {
     const struct task_create_thread_in *in = (const void *)call->in;
@@ -104,6 +116,8 @@ static corvus_error_t service_task_create_thread(struct service_call *call)
     error = thread_create(target_task(call), in->utcb, (uint8_t)in->priority, &thread);
     if (error)
         return error;
+    if (thread->task == call->caller->task)
+        inherit_handlers(thread, call->caller);
     port_add_send(&thread->port);
     call->out_right = (struct carried_right){ .kind = RIGHT_SEND, .port = &thread->port };
     call->out[0] = thread->id;

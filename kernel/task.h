@@ -19,7 +19,7 @@ struct quota {
 struct space {
     uint64_t cr3;        // physical address of the top table | PCID | no-flush bit
     uint64_t mapped;     // 4 KiB pages mapped, a 2 MiB page counting 512
-    uint64_t io_bitmap;  // physical address of the first of the pages, 0: no I/O rights
+    uint64_t io_bitmap;  // physical address of its TSS window's page table, 0: no I/O rights
     uint64_t pcid_slot;
 };
 

@@ -100,8 +100,9 @@ struct utcb {
     uint64_t receive_deadline;
     uint64_t reserved[23];
     struct utcb *self;   // user address of this page, written once by the kernel
-    uint8_t user[3072];  // never touched by the kernel
+    uint8_t user[3096];  // never touched by the kernel
 };
+_Static_assert(sizeof(struct utcb) == PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct utcb, rights) == 0x200, "ABI");
 _Static_assert(offsetof(struct utcb, items) == 0x240, "ABI");
 _Static_assert(offsetof(struct utcb, copy_buffers) == 0x2c0, "ABI");

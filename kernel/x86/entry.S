@@ -48,7 +48,6 @@ syscall_entry:
     mov     %r14, FRAME_WORDS + 40(%rsp)
     mov     %rax, %rcx
     mov     $cpu_stack_top, %rsp
-    xor     %ebp, %ebp
     // Comes back here only when the fast path was not taken.
     call    message_fast
 

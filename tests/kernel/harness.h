@@ -168,5 +168,6 @@ void *pages_allocate(uint64_t pages);
 #define LARGE_PAGES 3
 void *large_page(unsigned index); // one of a few 2 MiB pages that stay; NULL when they are not one
 void pages_free(void *pages, uint64_t count);
-// Address space with nothing mapped in it.
+// Two mebibytes of address space with nothing mapped in them, but page tables.
 #define SCRATCH 0x180000000000ull
+void scratch_prepare(void);

@@ -349,6 +349,14 @@ void pages_free(void *pages, uint64_t count)
         pool_next = 0;
 }
 
+void scratch_prepare(void)
+{
+    void *page = pages_allocate(1);
+
+    EXPECT_OK(memory_map(NAME_TASK_SELF, (uint64_t)page, SCRATCH, PAGE_BYTES, ACCESS_READ, NULL));
+    pages_free(page, 1);
+}
+
 // Allocated once, before the first test, and kept.
 void *large_page(unsigned index)
 {

@@ -11,7 +11,8 @@
 
 static const struct test_group *const groups[] = {
     &message_tests, &send_tests, &reply_tests, &reply_right_tests, &right_tests, &transfer_tests,
-    &notice_tests, &port_set_tests, &copy_tests, &item_tests,
+    &notice_tests, &port_set_tests, &copy_tests, &item_tests, &map_tests, &quota_tests,
+    &fault_tests, &exception_tests,
 };
 
 static bool wanted(int count, char **words, const char *name)
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 1024);
     (void)large_page(0);
     pages_free(pages_allocate(1), 1);
+    scratch_prepare();
     EXPECT(helper_waits(guard, THREAD_RECEIVING));
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++)
         if (wanted(argc, argv, groups[i]->name))

@@ -55,12 +55,59 @@ static enum object_kind object_kind(const char *name)
     return OBJECT_KIND_HOST;
 }
 
+static enum word_kind word_kind(const struct fuzz_service *service, const char *name)
+{
+    static const struct {
+        const char *service; // NULL: any
+        const char *name;
+        enum word_kind kind;
+    } kinds[] = {
+        {"vcpu_attach", "address", WORD_PAGE_OF_KERNEL},
+        {"task_create", "flags", WORD_SMALL},
+        {"host_trace_control", "flags", WORD_SMALL},
+        {"memory_unmap", "flags", WORD_ACCESS},
+        {"task_move_quota", "bytes", WORD_QUOTA},
+        {NULL, "address", WORD_ADDRESS},
+        {NULL, "source", WORD_ADDRESS},
+        {NULL, "destination", WORD_ADDRESS},
+        {NULL, "sp", WORD_ADDRESS},
+        {NULL, "fs_base", WORD_ADDRESS},
+        {NULL, "length", WORD_LENGTH},
+        {NULL, "access", WORD_ACCESS},
+        {NULL, "pages", WORD_PAGES},
+        {NULL, "utcb", WORD_PAGE_OF_KERNEL},
+        {NULL, "quota", WORD_QUOTA},
+        {NULL, "priority", WORD_PRIORITY},
+        {NULL, "name", WORD_NAME},
+        {NULL, "port", WORD_PORT},
+        {NULL, "argument", WORD_PORT},
+        {NULL, "set", WORD_SET},
+        {NULL, "disposition", WORD_DISPOSITION},
+        {NULL, "backlog", WORD_BACKLOG},
+        {NULL, "kind", WORD_NOTIFICATION},
+        {NULL, "bit", WORD_BIT},
+        {NULL, "bits", WORD_BITS},
+        {NULL, "ip", WORD_CODE},
+        {NULL, "deadline", WORD_TIME},
+        {NULL, "period", WORD_PERIOD},
+        {NULL, "mask", WORD_MASK},
+        {NULL, "first", WORD_SMALL},
+        {NULL, "sequence", WORD_SMALL},
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].name, name) == 0 &&
+            (kinds[i].service == NULL || strcmp(kinds[i].service, service->name) == 0))
+            return kinds[i].kind;
+    return WORD_ANY;
+}
+
 static void add_parameter(struct fuzz_service *service, const struct entry *entry)
 {
     switch (entry->kind) {
     case ENTRY_IN:
         if (service->words < SERVICE_PARAMETERS_MAX)
-            service->word_names[service->words++] = entry->name;
+            service->kinds[service->words++] = word_kind(service, entry->name);
         break;
     case ENTRY_IN_RIGHT:
         service->rights++;

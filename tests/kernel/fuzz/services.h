@@ -16,6 +16,31 @@ enum object_kind {
     OBJECT_KINDS
 };
 
+// What a word of a request is, by the name it has in the description.
+enum word_kind {
+    WORD_ANY,
+    WORD_ADDRESS, // in the arena
+    WORD_LENGTH,
+    WORD_ACCESS,
+    WORD_PAGES,
+    WORD_PAGE_OF_KERNEL, // where a message page or vCPU page is to appear
+    WORD_QUOTA,
+    WORD_PRIORITY,
+    WORD_NAME,
+    WORD_PORT,
+    WORD_SET,
+    WORD_DISPOSITION,
+    WORD_BACKLOG,
+    WORD_NOTIFICATION,
+    WORD_BIT,
+    WORD_BITS,
+    WORD_CODE,
+    WORD_TIME,
+    WORD_PERIOD,
+    WORD_MASK,
+    WORD_SMALL,
+};
+
 #define SERVICE_PARAMETERS_MAX 8
 
 struct fuzz_service {
@@ -27,7 +52,7 @@ struct fuzz_service {
     uint32_t array;  // first word of an array parameter, 0: none
     bool gives_right;
     bool gives_name; // its first word out is a name in the target's table
-    const char *word_names[SERVICE_PARAMETERS_MAX];
+    enum word_kind kinds[SERVICE_PARAMETERS_MAX];
 };
 
 #define FUZZ_SERVICES_MAX 80

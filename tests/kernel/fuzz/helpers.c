@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// See helpers.h. The numbers of tags are those of corvus/message.h: bit 16 SEND,
+// 17 RECEIVE, 19 REPLY, 32..39 the error, 40 whether it was in the receive phase.
+#include "helpers.h"
+
+__asm__(".text\n"
+        ".globl helper_server\n"
+        "helper_server:\n"
+        "    mov $0xa0002, %r15d\n" // REPLY | RECEIVE, two words
+        "    or $0x10000, %r15d\n"  // SEND
+        "    mov %edi, %ebx\n"
+        "1:  mov $0x20000, %eax\n"
+        "    mov %ebx, %esi\n"
+        "    syscall\n"
+        "2:  bt $40, %rax\n"
+        "    jc 3f\n"
+        "    bt $19, %rax\n"
+        "    jnc 1b\n"
+        "    mov %r15d, %eax\n"
+        "    mov %ebx, %esi\n"
+        "    syscall\n"
+        "    mov %rax, %rcx\n"
+        "    shr $32, %rcx\n"
+        "    jz 2b\n"
+        "    bt $40, %rax\n"
+        "    jnc 1b\n"
+        "3:  ud2\n"
+        ".globl helper_worker\n"
+        "helper_worker:\n"
+        "    mov $20000, %ecx\n"
+        "    movq %rcx, %xmm1\n"
+        "1:  addpd %xmm1, %xmm2\n"
+        "    dec %ecx\n"
+        "    jnz 1b\n"
+        "    ud2\n"
+        ".globl helper_guest\n"
+        ".balign 64\n"
+        "helper_guest:\n"
+        "    syscall\n"
+        "    addpd %xmm1, %xmm2\n"
+        "    syscall\n"
+        "    mov (%rax), %rax\n"
+        "    ud2\n");
