@@ -216,6 +216,11 @@ static bool key_after(struct parser *parser, const struct config_words *words)
     return take_names(parser, words, &parser->server->after);
 }
 
+static bool key_after_end(struct parser *parser, const struct config_words *words)
+{
+    return take_names(parser, words, &parser->server->after_end);
+}
+
 static bool key_requires(struct parser *parser, const struct config_words *words)
 {
     return take_names(parser, words, &parser->server->requires);
@@ -291,6 +296,7 @@ static const struct key {
     {"restart", key_restart, 2, 6, false},
     {"privileges", key_privileges, 2, CONFIG_WORDS_MAX, true},
     {"after", key_after, 2, CONFIG_WORDS_MAX, true},
+    {"after-end", key_after_end, 2, CONFIG_WORDS_MAX, true},
     {"requires", key_requires, 2, CONFIG_WORDS_MAX, true},
     {"testsuite", key_testsuite, 1, 1, false},
 };
@@ -341,17 +347,26 @@ static bool known(const struct config *config, uint32_t count, const char *name)
     return false;
 }
 
-// `after` may only name servers that stand earlier in the text: this rules out
+// Order may only name servers that stand earlier in the text: this rules out
 // cycles, and the order of the text is an order of starting.
+static bool check_order(struct parser *parser, const struct config_server *server,
+                        const struct config_names *names, uint32_t earlier)
+{
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (!known(parser->config, earlier, names->names[i]))
+            return mistake(parser, "'%s' starts after '%s', which no earlier server is called",
+                           server->name, names->names[i]);
+    }
+    return true;
+}
+
 static bool check_server(struct parser *parser, const struct config_server *server,
                          uint32_t earlier, bool console_given)
 {
     parser->line = server->line;
-    for (uint32_t i = 0; i < server->after.count; i++) {
-        if (!known(parser->config, earlier, server->after.names[i]))
-            return mistake(parser, "'%s' starts after '%s', which no earlier server is called",
-                           server->name, server->after.names[i]);
-    }
+    if (!check_order(parser, server, &server->after, earlier) ||
+        !check_order(parser, server, &server->after_end, earlier))
+        return false;
     if ((server->flags & CONFIG_CONSOLE) && console_given)
         return mistake(parser, "'%s' cannot have the console: an earlier server has it",
                        server->name);

@@ -14,7 +14,7 @@
 #define CONFIG_ARGUMENTS_MAX    32   // words after the server's own name
 #define CONFIG_ENVIRONMENT_MAX  16   // NAME=VALUE words
 #define CONFIG_STRINGS_BYTES    1024 // arguments and environment of one server, with their NULs
-#define CONFIG_DEPENDENCIES_MAX 8    // of one server, in each of `after` and `requires`
+#define CONFIG_DEPENDENCIES_MAX 8    // of one server, in each of `after`, `after-end`, `requires`
 #define CONFIG_MESSAGE_MAX      160
 
 #define CONFIG_MEMORY_DEFAULT     (16ull << 20)
@@ -51,10 +51,11 @@ struct config_server {
     char module[CONFIG_NAME_MAX]; // the boot module that holds its program
     struct config_strings arguments;
     struct config_strings environment;
-    struct config_names after;    // servers that are started before this one
-    struct config_names requires; // services that must have been checked in
-    uint64_t memory;              // bytes it may take from init
-    uint64_t quota;               // bytes of kernel memory
+    struct config_names after;     // servers that are started before this one
+    struct config_names after_end; // servers that have ended before this one starts
+    struct config_names requires;  // services that must have been checked in
+    uint64_t memory;               // bytes it may take from init
+    uint64_t quota;                // bytes of kernel memory
     uint32_t priority;
     uint32_t flags; // CONFIG_*
     enum config_restart restart;

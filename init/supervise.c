@@ -55,6 +55,15 @@ static corvus_error_t make_port(struct child *child)
     return error == ERR_OK ? port_enable(child->service, child_set) : error;
 }
 
+// A node that cannot even start its tests must not wait to be timed out.
+static void give_up(struct child *child, const char *problem)
+{
+    child->state = CHILD_ENDED;
+    report("%s cannot start: %s", child->server->name, problem);
+    if (child_has(child, CONFIG_TESTSUITE))
+        supervise_shut_down(false, TESTSUITE_FAILED, true);
+}
+
 static void start(struct child *child)
 {
     child->memory = (struct memory_account){
@@ -74,10 +83,7 @@ static void start(struct child *child)
     }
     // What is wrong with a program or a limit does not get better by waiting.
     loader_undo(child);
-    child->state = CHILD_ENDED;
-    report("%s cannot start: %s", child->server->name, problem);
-    if (child_has(child, CONFIG_TESTSUITE))
-        supervise_shut_down(false, TESTSUITE_FAILED, true);
+    give_up(child, problem);
 }
 
 static struct child *find(const char *name)
@@ -95,19 +101,21 @@ static bool never_will(const struct child *child)
     return child == NULL || (child->state == CHILD_ENDED && !child->started_well);
 }
 
-// Whether all that the child starts after has started. One that cannot any more
-// takes the child with it.
+// Whether all that the child starts after has started or ended, as asked.
 static bool order_reached(struct child *child)
 {
     const struct config_names *after = &child->server->after;
+    const struct config_names *after_end = &child->server->after_end;
     for (uint32_t i = 0; i < after->count; i++) {
         const struct child *other = find(after->names[i]);
-        if (never_will(other)) {
-            child->state = CHILD_ENDED;
-            report("%s cannot start: it starts after %s", child->server->name, after->names[i]);
+        if (never_will(other))
+            give_up(child, "what it starts after cannot");
+        if (child->state == CHILD_ENDED || !other->started_well)
             return false;
-        }
-        if (!other->started_well)
+    }
+    for (uint32_t i = 0; i < after_end->count; i++) {
+        const struct child *other = find(after_end->names[i]);
+        if (other == NULL || other->state != CHILD_ENDED)
             return false;
     }
     return true;

@@ -34,7 +34,7 @@ struct cpu {
     uint64_t slice_end;          // when the current time slice ends, ns
     uint64_t ready_bitmap[PRIORITY_COUNT / 64];
     struct link ready[PRIORITY_COUNT];
-    struct thread *transfer_sender, *transfer_receiver; // of a COPY at a preemption point
+    struct thread *transfer_sender, *transfer_receiver; // of the message being delivered
     bool slice_armed;         // slice_end counts: somebody of the same priority waits
     bool in_kernel_interrupt; // an interrupt taken at a preemption point or while idle
 };

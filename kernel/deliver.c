@@ -33,6 +33,13 @@ static bool named_again(const struct message_right *rights, unsigned count, port
     return false;
 }
 
+// A right that leaves cannot also be the one that is used up by this sending.
+static bool is_used_up(const struct thread *sender, uint64_t tag, struct message_right right)
+{
+    return right.disposition == MOVE_SEND_ONCE && !(tag & TAG_REPLY) &&
+           right.name == (port_name_t)sender->frame.rdi;
+}
+
 corvus_error_t message_check_rights(struct thread *sender, uint64_t tag, const struct port *self)
 {
     unsigned count = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
@@ -44,17 +51,16 @@ corvus_error_t message_check_rights(struct thread *sender, uint64_t tag, const s
         if (error)
             return error;
         if (is_move(rights[i].disposition) &&
-            named_again(rights + i + 1, count - i - 1, rights[i].name))
-            return ERR_INVALID_ARGUMENT;
-        if (i > 0 && named_again(rights, i, rights[i].name) && is_move(rights[i].disposition))
+            (named_again(rights, i, rights[i].name) ||
+             named_again(rights + i + 1, count - i - 1, rights[i].name) ||
+             is_used_up(sender, tag, rights[i])))
             return ERR_INVALID_ARGUMENT;
     }
     if (tag & TAG_REPLY_RIGHT) {
         struct message_right reply = sender->utcb->reply;
 
-        if (reply.disposition != MAKE_SEND_ONCE && reply.disposition != MOVE_SEND_ONCE)
-            return ERR_INVALID_ARGUMENT;
-        if (named_again(rights, count, reply.name) && is_move(reply.disposition))
+        if ((reply.disposition != MAKE_SEND_ONCE && reply.disposition != MOVE_SEND_ONCE) ||
+            named_again(rights, count, reply.name) || is_used_up(sender, tag, reply))
             return ERR_INVALID_ARGUMENT;
         return right_check(sender->task, reply, self);
     }
@@ -169,19 +175,6 @@ static void copy_bytes(struct task *from, uint64_t source, struct task *to, uint
     }
 }
 
-// In the middle of a COPY neither side's deadline may end its wait.
-static bool let_interrupts_in(struct thread *sender, struct thread *receiver)
-{
-    bool leave;
-
-    cpu.transfer_sender = sender;
-    cpu.transfer_receiver = receiver;
-    leave = schedule_preemption_point();
-    cpu.transfer_sender = NULL;
-    cpu.transfer_receiver = NULL;
-    return leave;
-}
-
 // Copies one item on from where it was left. False: preempted; the place is
 // noted in the receiver.
 static bool copy_item(struct thread *sender, struct thread *receiver, unsigned index)
@@ -204,7 +197,7 @@ static bool copy_item(struct thread *sender, struct thread *receiver, unsigned i
         copy_bytes(sender->task, item->address + offset, receiver->task,
                    receiver->utcb->copy_buffers[index].address + offset, step);
         offset += step;
-        if (offset < item->length && let_interrupts_in(sender, receiver)) {
+        if (offset < item->length && schedule_preemption_point()) {
             *transfer = (struct message_transfer){ sender->id, index, offset };
             receiver->hazard |= HAZARD_TRANSFER;
             return false;
@@ -215,19 +208,27 @@ static bool copy_item(struct thread *sender, struct thread *receiver, unsigned i
 
 // --- MAP and GRANT ----------------------------------------------------------
 
-static uint64_t item_pages(struct task *task, const struct message_item *item)
+// Whether the item makes at most MESSAGE_MAP_PAGES mappings: a page of 2 MiB is
+// one only where it stays whole.
+static bool few_pages(struct task *task, const struct message_item *item, uint64_t destination)
 {
-    uint64_t pages = 0;
+    uint64_t done = 0;
 
-    for (uint64_t done = 0; done < item->length; pages++) {
+    for (unsigned pages = 0; done < item->length; pages++) {
+        uint64_t source = item->address + done;
+        bool whole = source % LARGE_PAGE_BYTES == 0 &&
+                     (destination + done) % LARGE_PAGE_BYTES == 0 &&
+                     item->length - done >= LARGE_PAGE_BYTES;
         uint32_t access;
-        uint64_t bytes = space_page_bytes(task, item->address + done, &access);
 
-        if (!bytes || pages > MESSAGE_MAP_PAGES)
-            break;
-        done += bytes;
+        if (pages == MESSAGE_MAP_PAGES)
+            return false;
+        if (whole && space_page_bytes(task, source, &access) == LARGE_PAGE_BYTES)
+            done += LARGE_PAGE_BYTES;
+        else
+            done += PAGE_BYTES;
     }
-    return pages;
+    return true;
 }
 
 // Checks one item against its sender's space and the receiver's window; brings
@@ -247,6 +248,9 @@ static enum delivery check_map(struct thread *sender, const struct message_item 
     if (mapping_check_range(window + item->offset, item->length) || item->access & ~ACCESS_ALL ||
         !(item->access & ACCESS_READ))
         return DELIVERY_SENDER_FAILED;
+    *error = ERR_TOO_LARGE;
+    if (!few_pages(sender->task, item, window + item->offset))
+        return DELIVERY_SENDER_FAILED;
     while (done < item->length) {
         uint32_t access;
         uint64_t bytes = space_page_bytes(sender->task, item->address + done, &access);
@@ -262,9 +266,6 @@ static enum delivery check_map(struct thread *sender, const struct message_item 
         if (item->access & ~access)
             return DELIVERY_SENDER_FAILED;
         done += bytes;
-        *error = ERR_TOO_LARGE;
-        if (item_pages(sender->task, item) > MESSAGE_MAP_PAGES)
-            return DELIVERY_SENDER_FAILED;
     }
     return DELIVERED;
 }
@@ -332,7 +333,7 @@ corvus_error_t deliver_fault_items(struct thread *pager, struct thread *faulter,
         // A pager that pages its own pages has to touch them first.
         if (!space_page_bytes(pager->task, item->address, &access))
             return ERR_NOT_MAPPED;
-        if (item->length > PAGE_BYTES && item_pages(pager->task, item) > MESSAGE_MAP_PAGES)
+        if (!few_pages(pager->task, item, item->offset))
             return ERR_TOO_LARGE;
     }
     return map_items(pager, faulter->task, items, 0);
@@ -413,8 +414,8 @@ static void move_rights(struct thread *sender, struct thread *receiver, uint64_t
     }
 }
 
-enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver,
-                                  const struct port *port, uint64_t label, corvus_error_t *error)
+static enum delivery deliver(struct thread *sender, struct thread *receiver,
+                             const struct port *port, uint64_t label, corvus_error_t *error)
 {
     uint64_t tag = sender->frame.rax;
     unsigned rights = (tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
@@ -450,6 +451,21 @@ enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver
     receiver->frame.rax = delivered;
     trace(TRACE_DELIVER, receiver->id, label);
     return DELIVERED;
+}
+
+enum delivery deliver_from_thread(struct thread *sender, struct thread *receiver,
+                                  const struct port *port, uint64_t label, corvus_error_t *error)
+{
+    enum delivery result;
+
+    // Interrupts may be let in on the way: until it is over, no deadline ends
+    // the wait of either side.
+    cpu.transfer_sender = sender;
+    cpu.transfer_receiver = receiver;
+    result = deliver(sender, receiver, port, label, error);
+    cpu.transfer_sender = NULL;
+    cpu.transfer_receiver = NULL;
+    return result;
 }
 
 enum delivery deliver_copy(struct message_copy *message, struct thread *receiver, uint64_t label,

@@ -78,7 +78,7 @@ static void raise_exception(struct thread *thread)
     if (can_answer(thread->exception_port))
         send_fault(thread, thread->exception_port);
     else
-        thread_terminate(thread);
+        thread_doom(thread);
 }
 
 void fault_raise(struct thread *thread, const struct fault *fault)
@@ -146,7 +146,7 @@ void fault_refuse(struct thread *thread, corvus_error_t error)
         return;
     }
     if (thread->fault.is_exception) {
-        thread_terminate(thread);
+        thread_doom(thread);
         return;
     }
     thread->fault.is_exception = true;
@@ -168,7 +168,7 @@ corvus_error_t fault_answer(struct thread *faulter, struct thread *pager)
         if (has_word && pager->frame.words[0] == EXCEPTION_RESUME)
             faulter->state = THREAD_READY;
         else
-            thread_terminate(faulter);
+            thread_doom(faulter);
         return ERR_OK;
     }
     if (has_word && pager->frame.words[0] != ERR_OK) {

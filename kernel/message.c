@@ -81,7 +81,7 @@ static void deadline_expired(struct deadline *deadline)
 {
     struct thread *thread = container_of(deadline, struct thread, deadline);
 
-    // In the middle of a COPY from or to it: what is being delivered counts.
+    // A message from or to it is being delivered, which counts.
     if (thread == cpu.transfer_sender || thread == cpu.transfer_receiver) {
         deadline_arm(deadline, deadline->time + TRANSFER_GRACE_NS);
         return;

@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "cpu.h"
 #include "message.h"
+#include "reaper.h"
 #include "x86/panic.h"
 
 static const struct service_table *const tables[PORT_KIND_COUNT] = {
@@ -209,29 +210,4 @@ void operation_abandon(struct thread *thread)
     task_release(operation->task);
     if (operation->reply.kind != RIGHT_NONE)
         carried_destroy(&operation->reply);
-}
-
-// --- The reaper -------------------------------------------------------------
-
-static struct link dying = { &dying, &dying };
-
-void reaper_add(struct task *task)
-{
-    if (!list_empty(&task->teardown_link) || task->torn_down)
-        return;
-    task_reference(task);
-    list_append(&dying, &task->teardown_link);
-    cpu.hazard |= CPU_HAZARD_REAP;
-}
-
-void reaper_step(void)
-{
-    struct task *task = container_of(dying.next, struct task, teardown_link);
-
-    if (!task_terminate_step(task))
-        return;
-    list_remove(&task->teardown_link);
-    if (list_empty(&dying))
-        cpu.hazard &= ~CPU_HAZARD_REAP;
-    task_release(task);
 }

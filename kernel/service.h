@@ -61,7 +61,3 @@ void service_start_operation(struct service_call *call, bool (*step)(struct thre
 
 // Goes on with the current thread's long-running service.
 void operation_continue(struct thread *thread);
-
-// Tears a task down in the background, since nobody waits for it.
-void reaper_add(struct task *task);
-void reaper_step(void);

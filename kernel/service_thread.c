@@ -18,7 +18,7 @@ static struct thread *target_thread(const struct service_call *call)
 
 #define DECODE_LIVE_THREAD(thread, call)                                                          \
     struct thread *thread = target_thread(call);                                                  \
-    if ((thread)->state == THREAD_TERMINATED)                                                     \
+    if ((thread)->state == THREAD_TERMINATED || !list_empty(&(thread)->doomed_link))              \
         return ERR_TERMINATED
 
 static bool user_address(uint64_t address)
@@ -112,7 +112,7 @@ static corvus_error_t service_thread_info(struct service_call *call)
         .priority = thread->priority,
         .suspended = thread->suspended,
         .task_id = thread->task->id,
-        .utcb = thread->gs_base,
+        .utcb = thread->utcb_address,
     };
     return ERR_OK;
 }

@@ -85,6 +85,10 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
     task->port.references = 1;
     task->references = 1;
     task->id = task->port.id;
+    list_init(&task->children);
+    list_init(&task->sibling_link);
+    if (parent)
+        list_append(&parent->children, &task->sibling_link);
     list_init(&task->threads);
     list_init(&task->teardown_link);
     if (!right_table_init(task) || !space_create(task) ||
@@ -100,44 +104,75 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
 
 void task_release(struct task *task)
 {
-    struct task *parent = task->parent;
+    // A whole line of dead ancestors may have waited for this one.
+    while (task && --task->references == 0) {
+        struct task *parent = task->parent;
 
-    if (--task->references > 0)
-        return;
-    KASSERT(task->terminated && task->quota.used == 0);
-    return_quota(task);
-    memory_object_free(parent, task, sizeof(*task));
-    if (parent)
-        task_release(parent);
+        KASSERT(task->terminated && task->quota.used == 0);
+        return_quota(task);
+        memory_object_free(parent, task, sizeof(*task));
+        task = parent;
+    }
 }
 
-bool task_terminate_step(struct task *task)
+// From here on it gets no thread, right, child or mapping; its unused quota goes
+// back at once.
+static void mark_terminated(struct task *task)
 {
-    if (task->torn_down)
-        return true;
     if (!task->terminated) {
         task->terminated = true;
         return_quota(task);
     }
+}
+
+static void torn_down(struct task *task)
+{
+    task->torn_down = true;
+    list_remove(&task->sibling_link);
+    task->references++;
+    port_kill(&task->port);
+    port_release(&task->port);
+    task_release(task);
+}
+
+// A step for a task without children.
+static void terminate_leaf_step(struct task *task)
+{
     if (!list_empty(&task->threads)) {
         thread_terminate(container_of(task->threads.next, struct thread, task_link));
-        return false;
+        return;
     }
     if (task->rights.pages && !right_table_destroy_step(task))
-        return false;
+        return;
     if (task->space.cr3 && cpu.cr3 == task->space.cr3) {
         cpu.cr3 = kernel_pml4_physical;
         write_cr3(cpu.cr3);
     }
     if (task->space.cr3 && !space_destroy_step(task))
-        return false;
-    // Another caller may have been at it too: only one ends it.
-    if (!task->torn_down) {
-        task->torn_down = true;
-        task->references++;
-        port_kill(&task->port);
-        port_release(&task->port);
-        task_release(task);
+        return;
+    // Destroying a right may have let interrupts in, and another caller have
+    // been at it too: only one ends it.
+    if (!task->torn_down)
+        torn_down(task);
+}
+
+bool task_terminate_step(struct task *task)
+{
+    struct task *leaf = task;
+
+    if (task->torn_down)
+        return true;
+    mark_terminated(task);
+    while (!list_empty(&leaf->children)) {
+        leaf = container_of(leaf->children.next, struct task, sibling_link);
+        mark_terminated(leaf);
     }
+    task_reference(task);
+    terminate_leaf_step(leaf);
+    if (!task->torn_down) {
+        task_release(task);
+        return false;
+    }
+    task_release(task);
     return true;
 }

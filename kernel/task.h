@@ -29,6 +29,8 @@ struct task {
     struct right_table rights;
     struct quota quota;
     struct task *parent; // the living creator quota goes back to; referenced
+    struct link children; // struct task by sibling_link: made out of this one's quota
+    struct link sibling_link;
     struct link threads; // struct thread by task_link
     uint32_t thread_count;
     uint32_t references;   // its port, threads, charged objects, children, operations
@@ -50,8 +52,9 @@ static inline void task_reference(struct task *task)
 }
 void task_release(struct task *task);
 
-// Ends threads at once, then rights and address space in bounded steps:
-// returns true when all is over. Callable again until then.
+// Ends the task and all tasks made from it, in bounded steps: threads, then
+// rights and address space; leaves first. True when all is over. Callable again
+// until then.
 bool task_terminate_step(struct task *task);
 
 // Quota: charge fails, without effect, when the limit would be passed or the

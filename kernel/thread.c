@@ -56,6 +56,7 @@ corvus_error_t thread_create(struct task *task, uint64_t utcb, uint8_t priority,
     thread->port.references = 1;
     thread->references = 1;
     thread->task = task;
+    thread->utcb_address = utcb;
     thread->gs_base = utcb;
     thread->priority = priority;
     thread->suspended = 1;
@@ -65,6 +66,7 @@ corvus_error_t thread_create(struct task *task, uint64_t utcb, uint8_t priority,
     thread->frame.rflags = USER_FLAGS;
     thread->id = thread->port.id;
     list_init(&thread->ready_link);
+    list_init(&thread->doomed_link);
     list_init(&thread->sending.link);
     list_append(&task->threads, &thread->task_link);
     task->thread_count++;
@@ -168,10 +170,11 @@ void thread_terminate(struct thread *thread)
     vector_release(thread);
     drop_port(&thread->pager);
     drop_port(&thread->exception_port);
-    space_unpin(task, thread->gs_base);
+    space_unpin(task, thread->utcb_address);
     memory_page_free(task, thread->utcb);
     thread->utcb = NULL;
     list_remove(&thread->task_link);
+    list_remove(&thread->doomed_link);
     task->thread_count--;
     port_kill(&thread->port);
     port_release(&thread->port);

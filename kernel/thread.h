@@ -70,9 +70,10 @@ struct thread {
     bool fault_in_receive;  // likewise in its receive phase
     struct task *task;
     struct utcb *utcb;    // kernel address
+    uint64_t utcb_address; // where it is pinned in the task, whatever gs_base says
     struct chain waiting; // in the receivers of the sink it waits at (RECEIVING)
     uint64_t fs_base;
-    uint64_t gs_base; // user address of the message page
+    uint64_t gs_base; // at first the message page
     struct reply_slot reply;
     struct thread *replier; // who holds this thread's reply right in its slot
     uint32_t rpc_sequence;  // counts RPCs: an old reply right does not match
@@ -81,6 +82,7 @@ struct thread {
     struct port *sending_to;
     struct link ready_link;
     struct link task_link;
+    struct link doomed_link; // in the reaper's list
     struct port port;
     struct port *pager;
     struct port *exception_port;
@@ -102,6 +104,10 @@ _Static_assert(offsetof(struct thread, hazard) == THREAD_HAZARD, "entry.S");
 corvus_error_t thread_create(struct task *task, uint64_t utcb, uint8_t priority,
                              struct thread **thread);
 void thread_terminate(struct thread *thread);
+
+// It does not run any more, and is terminated at the end of this kernel entry:
+// for where terminating at once could go round in circles.
+void thread_doom(struct thread *thread);
 void thread_release(struct thread *thread); // one named reply right or port reference less
 
 // A long-running service of a dying thread is given up.

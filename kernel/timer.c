@@ -15,6 +15,7 @@ static void expired(struct deadline *deadline)
     struct timer *timer = container_of(deadline, struct timer, deadline);
 
     if (timer->period) {
+        // No overflow: the time is past, and a period below 2^63.
         uint64_t next = deadline->time + timer->period;
         uint64_t now = clock_now();
 
@@ -62,7 +63,7 @@ static corvus_error_t service_timer_set(struct service_call *call)
     const struct timer_set_in *in = (const void *)call->in;
     struct timer *timer = container_of(call->target, struct timer, port);
 
-    if (in->period && in->period < PERIOD_MIN_NS)
+    if (in->period && (in->period < PERIOD_MIN_NS || in->period > INT64_MAX))
         return ERR_INVALID_ARGUMENT;
     deadline_cancel(&timer->deadline);
     timer->period = in->period;

@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "interrupt.h"
 #include "message.h"
+#include "reaper.h"
 #include "service.h"
 #include "vcpu.h"
 #include "vector.h"

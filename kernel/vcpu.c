@@ -154,9 +154,12 @@ static bool load_guest_vector(struct thread *thread)
             return false;
     }
     if (vcpu->vector_address != address) {
-        if (!copy_vector_area(thread, address, false))
-            return false;
+        bool whole = copy_vector_area(thread, address, false);
+
+        // Also of a part: whatever is in the kernel's area must be loadable.
         vector_unit_sanitise(thread->vector_area);
+        if (!whole)
+            return false;
         vcpu->vector_address = address;
     }
     vector_trap();

@@ -64,7 +64,7 @@ typedef uint32_t port_name_t;
 #define MESSAGE_RIGHTS 8
 #define MESSAGE_ITEMS 4
 #define MESSAGE_COPY_MAX (1ull << 20) // bytes of all COPY items of a message together
-#define MESSAGE_MAP_PAGES 64          // pages (of either size) of one MAP or GRANT item
+#define MESSAGE_MAP_PAGES 64          // mappings (of either size) that one MAP or GRANT item makes
 
 #define PORT_BACKLOG_DEFAULT 16
 #define PORT_BACKLOG_MAX 1024

@@ -8,7 +8,6 @@
 // Type, privilege and present bits; the accessed bit is set so that the CPU need not write it.
 #define SEGMENT_KERNEL_CODE   0x00af9b000000ffff
 #define SEGMENT_KERNEL_DATA   0x00cf93000000ffff
-#define SEGMENT_USER_CODE32   0x00cffb000000ffff
 #define SEGMENT_USER_DATA     0x00cff3000000ffff
 #define SEGMENT_USER_CODE     0x00affb000000ffff
 #define SEGMENT_TSS_AVAILABLE 0x89ul
@@ -57,7 +56,8 @@ const uint64_t tss_denied_page_physical = (uint64_t)denied_page - KERNEL_OFFSET;
 static uint64_t gdt[GDT_ENTRIES] = {
     [SELECTOR_KERNEL_CODE / 8] = SEGMENT_KERNEL_CODE,
     [SELECTOR_KERNEL_DATA / 8] = SEGMENT_KERNEL_DATA,
-    [SELECTOR_USER_CODE32 / 8] = SEGMENT_USER_CODE32,
+    // User code 32 is absent: SYSRET to 64-bit mode never reads it, and nobody
+    // else must get into compatibility mode.
     [SELECTOR_USER_DATA / 8] = SEGMENT_USER_DATA,
     [SELECTOR_USER_CODE / 8] = SEGMENT_USER_CODE,
 };
@@ -133,6 +133,9 @@ static void syscall_set(void)
 {
     wrmsr(MSR_STAR, (uint64_t)SELECTOR_USER_CODE32 << 48 | (uint64_t)SELECTOR_KERNEL_CODE << 32);
     wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
+    // Not reachable without a 32-bit segment; but never a wild address.
+    wrmsr(MSR_CSTAR, (uint64_t)syscall_entry);
+    wrmsr(MSR_SYSENTER_CS, 0);
     wrmsr(MSR_SFMASK, RFLAGS_TRAP | RFLAGS_INTERRUPT | RFLAGS_DIRECTION | RFLAGS_IOPL |
                           RFLAGS_NESTED_TASK | RFLAGS_RESUME | RFLAGS_ALIGNMENT_CHECK);
 }

@@ -116,7 +116,7 @@ static void privileged(void *argument)
     PRIVILEGED("cli");
     PRIVILEGED("sti");
     PRIVILEGED("in %%dx, %%al");
-    PRIVILEGED("mov $0x3f8, %%edx\n1:\tout %%al, %%dx");
+    PRIVILEGED("out %%al, $0x80");
     PRIVILEGED("mov %%cr0, %%rax");
     PRIVILEGED("mov %%rax, %%cr3");
     PRIVILEGED("mov %%rax, %%dr7");

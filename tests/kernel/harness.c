@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FAILURES_MAX 4
+#define SLOW_MILLISECONDS 1000
 
 struct failure {
     const char *file;
@@ -140,7 +141,11 @@ static void run_test(const char *group, const struct test *test)
     skip_reason = NULL;
     memset(utcb_self(), 0, offsetof(struct utcb, reserved));
     running = test->name;
+    uint64_t start = clock_now_ns();
     test->run();
+    uint64_t time = (clock_now_ns() - start) / MILLISECOND;
+    if (time > SLOW_MILLISECONDS)
+        remark("%s: %llu ms", test->name, (unsigned long long)time);
     if (!test->keeps_memory)
         account_check(&before);
     running = NULL;

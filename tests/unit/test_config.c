@@ -41,6 +41,7 @@ static void test_full_stanza(void)
                               "\trestart on-failure backoff 250 limit 3\n"
                               "\tprivileges devices console\n"
                               "\tafter vm\n"
+                              "\tafter-end vm\n"
                               "\trequires names.vm net\n"
                               "\ttestsuite");
     const struct config_server *server = &config.servers[1];
@@ -117,6 +118,8 @@ static void test_dependencies(void)
 {
     expect("server a\nafter b\nserver b\n",
            "1: 'a' starts after 'b', which no earlier server is called\n", 1);
+    expect("server a\nafter-end b\n",
+           "1: 'a' starts after 'b', which no earlier server is called\n", 0);
     expect("server a\nafter a\n", "1: 'a' starts after 'a', which no earlier server is called\n",
            0);
     expect("server a\nwrong\nserver b\nafter a\nserver c\nafter b\nserver d\n",
