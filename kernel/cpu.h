@@ -29,13 +29,13 @@ struct cpu {
     uint64_t cr3;
     uint32_t hazard;
     uint32_t highest_ready; // priority of the most urgent thread in the ready queues, 0 if none
-    uint64_t fs_base, gs_base; // loaded (only kept without FSGSBASE)
     struct thread *vector_owner; // whose vector state the registers hold
     uint64_t slice_end;          // when the current time slice ends, ns
     uint64_t ready_bitmap[PRIORITY_COUNT / 64];
     struct link ready[PRIORITY_COUNT];
     struct thread *transfer_sender, *transfer_receiver; // of the message being delivered
     bool slice_armed;         // slice_end counts: somebody of the same priority waits
+    bool slice_over;          // it ended while the kernel was at a preemption point
     bool in_kernel_interrupt; // an interrupt taken at a preemption point or while idle
 };
 extern struct cpu cpu;

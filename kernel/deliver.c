@@ -270,44 +270,66 @@ static enum delivery check_map(struct thread *sender, const struct message_item 
     return DELIVERED;
 }
 
+// Undoes the first `length` bytes of an item: what came over goes back. Cannot
+// fail: the tables of both sides are there.
+static void unmap_item(struct task *from, const struct message_item *item, struct task *to,
+                       uint64_t destination, uint64_t length)
+{
+    struct unmap_result result = { 0 };
+    corvus_error_t error = ERR_OK;
+    uint64_t done = 0;
+
+    if (!length)
+        return;
+    if (item->kind == ITEM_GRANT) {
+        while (!error && done < length)
+            error = mapping_map_step(to, destination, from, item->address, length, item->access,
+                                     true, &done);
+    } else {
+        while (!mapping_unmap_step(to, destination, length, ACCESS_ALL, true, &done, &result,
+                                   &error))
+            schedule_preemption_point();
+    }
+}
+
 static corvus_error_t map_item(struct task *from, const struct message_item *item,
                                struct task *to, uint64_t destination)
 {
     uint64_t done = 0;
     corvus_error_t error = ERR_OK;
 
-    while (!error && done < item->length)
+    while (!error && done < item->length) {
         error = mapping_map_step(from, item->address, to, destination, item->length, item->access,
                                  item->kind == ITEM_GRANT, &done);
-    if (error && done) {
-        // All or nothing: what came over goes back.
-        uint64_t cursor = 0;
-        uint64_t undone = 0;
-        struct unmap_result result = { 0 };
-        corvus_error_t ignored = ERR_OK;
-
-        if (item->kind == ITEM_GRANT)
-            while (undone < done && !mapping_map_step(to, destination, from, item->address, done,
-                                                      item->access, true, &undone))
-                ;
-        else
-            while (!mapping_unmap_step(to, destination, done, ACCESS_ALL, true, &cursor, &result,
-                                       &ignored))
-                ;
+        // What was mapped at the destination may have had many heirs.
+        schedule_preemption_point();
     }
+    if (error)
+        unmap_item(from, item, to, destination, done);
     return error;
 }
 
+// All items, or none.
 static corvus_error_t map_items(struct thread *sender, struct task *to, unsigned items,
                                 uint64_t window)
 {
     corvus_error_t error = ERR_OK;
+    unsigned done;
 
-    for (unsigned i = 0; i < items && !error; i++) {
-        const struct message_item *item = &sender->utcb->items[i];
+    for (done = 0; done < items && !error; done++) {
+        const struct message_item *item = &sender->utcb->items[done];
 
         if (item->kind != ITEM_COPY)
             error = map_item(sender->task, item, to, window + item->offset);
+    }
+    if (!error)
+        return ERR_OK;
+    // The last one has undone itself.
+    for (unsigned i = done - 1; i-- > 0;) {
+        const struct message_item *item = &sender->utcb->items[i];
+
+        if (item->kind != ITEM_COPY)
+            unmap_item(sender->task, item, to, window + item->offset, item->length);
     }
     return error;
 }

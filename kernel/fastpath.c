@@ -20,8 +20,6 @@
 #include "x86/switch.h"
 #include "x86/vector_unit.h"
 
-_Noreturn void message_exit(uint64_t label, struct thread *receiver, uint64_t id,
-                            const struct thread *words_from, uint64_t tag);
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag);
 
 // Copies words 6.. of a message; `words` > 6.
@@ -76,7 +74,20 @@ static inline void hand_over(struct thread *from, struct thread *to, uint64_t la
         return;
     }
     switch_to_thread(to);
-    message_exit(label, to, id, from, tag);
+    // See entry.S: what it wants in which register.
+    __asm__ volatile("jmp message_exit"
+                     :
+                     : "D"(label), "S"(to), "d"(id), "c"(from), "a"(tag)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+// Somebody more urgent than the partner is ready; or somebody as urgent, and no
+// time slice runs that would let him in.
+static inline bool must_schedule(const struct thread *partner)
+{
+    return partner->priority <= cpu.highest_ready &&
+           (partner->priority < cpu.highest_ready || !cpu.slice_armed);
 }
 
 // Rights: all that can go wrong is checked before, and they are moved after the
@@ -155,8 +166,10 @@ fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t
     if (!first)
         return false;
     receiver = container_of(first, struct thread, waiting);
-    // nobody more urgent than the receiver is ready
-    if (receiver->priority < cpu.highest_ready)
+    // (an older message would be overtaken otherwise)
+    if (sink->ready_count)
+        return false;
+    if (must_schedule(receiver))
         return false;
     if (rights && !rights_can_move(current, receiver, rights))
         return false;
@@ -199,8 +212,7 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
     // nothing is there to be received
     if (sink->ready_count)
         return false;
-    // nobody more urgent than the caller is ready
-    if (caller->priority < cpu.highest_ready)
+    if (must_schedule(caller))
         return false;
     if (rights && !rights_can_move(current, caller, rights))
         return false;

@@ -68,7 +68,7 @@ void interrupt_destroy(struct interrupt *interrupt)
     if (interrupt->line != INTERRUPT_NO_LINE)
         ioapic_mask(interrupt->line);
     attached[interrupt->vector] = NULL;
-    interrupt->port.dead = true;
+    port_kill(&interrupt->port);
 }
 
 void interrupt_free(struct interrupt *interrupt)

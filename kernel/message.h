@@ -56,6 +56,9 @@ void message_receive(struct thread *thread);
 // The thread, taken off its sink, issues its receive again when it runs.
 void message_receive_again(struct thread *receiver);
 
+// The thread was to receive again and will not (for now): another receiver may.
+void message_pass_on(const struct thread *thread);
+
 // Whether the rights of a message may travel (changes nothing).
 corvus_error_t message_check_rights(struct thread *sender, uint64_t tag, const struct port *self);
 

@@ -3,6 +3,7 @@
 #include "object.h"
 
 #include "interrupt.h"
+#include "reaper.h"
 #include "task.h"
 #include "thread.h"
 #include "timer.h"
@@ -27,10 +28,19 @@ void object_unreferenced(struct port *port)
     }
 }
 
+// Nobody can give a thread to a task that nobody can name.
+static void end_if_orphan(struct task *task)
+{
+    if (task->thread_count == 0 && !task->terminated)
+        reaper_add(task);
+}
+
 void object_no_senders(struct port *port)
 {
     if (port->kind == PORT_INTERRUPT)
         interrupt_destroy(container_of(port, struct interrupt, port));
     else if (port->kind == PORT_TIMER)
         timer_destroy(container_of(port, struct timer, port));
+    else if (port->kind == PORT_TASK)
+        end_if_orphan(container_of(port, struct task, port));
 }

@@ -11,5 +11,6 @@ uint64_t object_new_id(void);
 // The last reference to a kernel object's port has gone: frees the object.
 void object_unreferenced(struct port *port);
 
-// The last send right to a kernel object has gone: interrupts and timers end.
+// The last send right to a kernel object has gone: interrupts, timers and tasks
+// without threads end.
 void object_no_senders(struct port *port);

@@ -142,6 +142,20 @@ void message_wake_receiver(struct sink *sink)
     }
 }
 
+void message_pass_on(const struct thread *thread)
+{
+    struct right *right;
+
+    if (!(thread->hazard & HAZARD_RESTART) || thread->frame.rax & TAG_SEND ||
+        !(thread->frame.rax & TAG_RECEIVE) || !thread->task->rights.pages)
+        return;
+    right = right_lookup(thread->task, (port_name_t)thread->frame.rsi);
+    if (right && right_kind(right) == RIGHT_PORT_SET)
+        message_wake_receiver(&right->set->sink);
+    else if (right && right_kind(right) == RIGHT_RECEIVE)
+        message_wake_receiver(right->port->sink);
+}
+
 void message_receive_again(struct thread *receiver)
 {
     // Its parameters: the fast path leaves only rsi in the frame.

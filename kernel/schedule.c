@@ -13,7 +13,7 @@
 #include "x86/panic.h"
 
 #define TIME_SLICE_NS 10000000u
-#define SLICE_RETRY_NS 100000u
+#define EXPIRE_PAUSE_NS 50000u
 
 struct cpu cpu;
 
@@ -72,6 +72,12 @@ static void arm_slice(void)
         clock_arm(cpu.slice_end);
 }
 
+static void arm_slice_if_shared(const struct thread *thread)
+{
+    if (cpu.ready_bitmap[thread->priority / 64] & 1ull << thread->priority % 64)
+        arm_slice();
+}
+
 void schedule_ready(struct thread *thread)
 {
     thread->state = THREAD_READY;
@@ -99,8 +105,7 @@ void schedule_next(void)
     counter_add(COUNTER_SWITCHES, 1);
     trace(TRACE_SWITCH, cpu.current ? cpu.current->id : 0, next->id);
     cpu.current = next;
-    if (cpu.ready_bitmap[next->priority / 64] & 1ull << next->priority % 64)
-        arm_slice();
+    arm_slice_if_shared(next);
 }
 
 void schedule_switch_to(struct thread *thread)
@@ -119,6 +124,7 @@ void schedule_switch_to(struct thread *thread)
     }
     schedule_unready(thread);
     cpu.current = thread;
+    arm_slice_if_shared(thread);
 }
 
 void schedule_preempt(void)
@@ -126,7 +132,10 @@ void schedule_preempt(void)
     struct thread *current = cpu.current;
 
     cpu.hazard &= ~CPU_HAZARD_RESCHEDULE;
-    if (!current) {
+    if (cpu.slice_over) {
+        cpu.slice_over = false;
+        schedule_yield();
+    } else if (!current) {
         schedule_next();
     } else if (current->state != THREAD_READY || current->suspended) {
         schedule_next();
@@ -154,7 +163,7 @@ bool schedule_preemption_point(void)
     irqs_off_end();
     __asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
     irqs_off_begin();
-    return cpu.current && cpu.current->priority < cpu.highest_ready;
+    return cpu.current && (cpu.slice_over || cpu.current->priority < cpu.highest_ready);
 }
 
 void schedule_timer_interrupt(void)
@@ -166,15 +175,19 @@ void schedule_timer_interrupt(void)
     deadline_run(now);
     if (cpu.slice_armed && cpu.slice_end <= now) {
         if (cpu.in_kernel_interrupt) {
-            cpu.slice_end = now + SLICE_RETRY_NS; // somebody's long operation is at work
+            cpu.slice_over = true; // a long operation is to be left
+            cpu.hazard |= CPU_HAZARD_RESCHEDULE;
         } else {
-            cpu.slice_armed = false;
             schedule_yield();
         }
+        cpu.slice_armed = false;
     }
     next = deadline_next();
     if (cpu.slice_armed && cpu.slice_end < next)
         next = cpu.slice_end;
+    // What was too much for this time waits a little, so that programs get on.
+    if (next <= now)
+        next = now + EXPIRE_PAUSE_NS;
     if (next != UINT64_MAX)
         clock_arm(next);
 }

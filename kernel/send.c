@@ -74,6 +74,8 @@ static enum send_result send_queued(struct thread *sender, struct port *port, bo
         return WAITING;
     sender->state = THREAD_SENDING;
     message_queue_thread(port, sender);
+    // One that was woken for another message may not be the only one waiting.
+    message_wake_receiver(port->sink);
     return WAITING;
 }
 
@@ -104,6 +106,9 @@ static enum send_result send_direct(struct thread *sender, struct port *port,
             message_fail(sender, error, false);
         else if (result == DELIVERY_PREEMPTED)
             message_preempted(sender);
+        // Something may have come for it meanwhile: the sender's own fault, if the
+        // receiver is also its pager, or an event.
+        message_wake_receiver(sink);
         return WAITING;
     }
 }

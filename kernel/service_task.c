@@ -26,6 +26,8 @@ static corvus_error_t service_task_create(struct service_call *call)
 
     if (in->flags & ~(uint64_t)TASK_GUEST)
         return ERR_INVALID_ARGUMENT;
+    if (target_task(call)->depth == TASK_DEPTH_MAX)
+        return ERR_TOO_LARGE;
     task = task_allocate(target_task(call), in->quota, (uint32_t)in->flags);
     if (!task)
         return ERR_NO_MEMORY;

@@ -48,7 +48,8 @@ static corvus_error_t service_thread_start(struct service_call *call)
     const struct thread_start_in *in = (const void *)call->in;
     DECODE_LIVE_THREAD(thread, call);
 
-    if (!thread->suspended || thread->state != THREAD_READY)
+    if (!thread->suspended || thread->state != THREAD_READY || thread->operation.step ||
+        thread->hazard & HAZARD_RESTART)
         return ERR_STATE;
     if (!user_address(in->ip) || !user_address(in->sp) || !user_address(in->fs_base))
         return ERR_INVALID_RANGE;
@@ -68,6 +69,7 @@ static corvus_error_t service_thread_suspend(struct service_call *call)
     thread->suspended++;
     thread->hazard |= HAZARD_SUSPENDED;
     schedule_unready(thread);
+    message_pass_on(thread);
     return ERR_OK;
 }
 
@@ -141,6 +143,9 @@ static corvus_error_t service_thread_set_state(struct service_call *call)
         return ERR_STATE;
     if (thread->state != THREAD_FAULTING)
         thread_end_wait(thread, ERR_ABORTED);
+    message_pass_on(thread);
+    if (thread->vcpu)
+        thread->vcpu->resume_guest = false;
     registers_to_frame(&thread->frame, registers);
     thread->fs_base = registers->fs_base;
     thread->gs_base = registers->gs_base;

@@ -80,6 +80,7 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
     }
     task->quota.limit = quota;
     task->parent = parent;
+    task->depth = parent ? parent->depth + 1 : 0;
     task->flags = flags;
     port_init(&task->port, PORT_TASK);
     task->port.references = 1;

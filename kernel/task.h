@@ -35,6 +35,7 @@ struct task {
     uint32_t thread_count;
     uint32_t references;   // its port, threads, charged objects, children, operations
     uint32_t flags;        // TASK_GUEST
+    uint32_t depth;        // of ancestors
     bool terminated;       // no new threads, rights, mappings, charges
     bool torn_down;        // nothing is left but what others refer to
     struct link teardown_link;

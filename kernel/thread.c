@@ -43,6 +43,8 @@ corvus_error_t thread_create(struct task *task, uint64_t utcb, uint8_t priority,
 
     if (task->terminated)
         return ERR_TERMINATED;
+    if (utcb >= USER_MAP_END)
+        return ERR_INVALID_RANGE;
     thread = memory_object_allocate(task, sizeof(*thread));
     if (!thread)
         return ERR_NO_MEMORY;
@@ -161,6 +163,7 @@ void thread_terminate(struct thread *thread)
     if (thread->state == THREAD_TERMINATED)
         return;
     leave_wait(thread);
+    message_pass_on(thread);
     thread->state = THREAD_TERMINATED;
     thread->hazard = 0;
     reply_slot_drop(thread, ERR_PEER_DIED);

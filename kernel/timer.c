@@ -46,7 +46,7 @@ struct timer *timer_create(struct task *charged, struct port *target, uint64_t b
 void timer_destroy(struct timer *timer)
 {
     deadline_cancel(&timer->deadline);
-    timer->port.dead = true;
+    port_kill(&timer->port);
 }
 
 void timer_free(struct timer *timer)

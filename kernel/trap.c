@@ -141,10 +141,9 @@ static void load_bases(struct thread *thread)
         write_gs_base(thread->gs_base);
         return;
     }
-    if (cpu.fs_base != thread->fs_base)
-        wrmsr(MSR_FS_BASE, cpu.fs_base = thread->fs_base);
-    if (cpu.gs_base != thread->gs_base)
-        wrmsr(MSR_GS_BASE, cpu.gs_base = thread->gs_base);
+    // Always: loading a segment register changes them behind the kernel's back.
+    wrmsr(MSR_FS_BASE, thread->fs_base);
+    wrmsr(MSR_GS_BASE, thread->gs_base);
 }
 
 struct thread *kernel_exit(void)
@@ -158,16 +157,21 @@ struct thread *kernel_exit(void)
             // One bounded step for each kernel entry; all of it when idle.
             reaper_step();
             reaped = cpu.current != NULL;
+            schedule_preemption_point();
         } else if (__builtin_expect(cpu.hazard & CPU_HAZARD_RESCHEDULE, 0)) {
             schedule_preempt();
         } else if (!thread) {
             schedule_next();
-            if (!cpu.current)
+            reaped = false;
+            if (!cpu.current && !(cpu.hazard & CPU_HAZARD_REAP))
                 schedule_idle();
         } else if (thread->state != THREAD_READY || thread->suspended) {
             schedule_next();
         } else if (thread->hazard & HAZARDS_WORK) {
             resolve(thread);
+            // A crowd of threads whose calls are issued again must not keep
+            // interrupts out.
+            schedule_preemption_point();
         } else {
             cpu_tss.rsp[0] = (uint64_t)(&thread->frame + 1);
             switch_space(thread->task);

@@ -34,6 +34,8 @@ corvus_error_t vcpu_create(struct thread *thread, uint64_t address)
 
     if (thread->vcpu)
         return ERR_IN_USE;
+    if (address >= USER_MAP_END)
+        return ERR_INVALID_RANGE;
     vcpu = memory_object_allocate(task, sizeof(*vcpu));
     if (!vcpu)
         return ERR_NO_MEMORY;
@@ -218,8 +220,8 @@ static void enter_guest(struct thread *thread)
         irqs_off_end();
     }
     if (cpu.hazard & CPU_HAZARD_NO_FSGSBASE) {
-        wrmsr(MSR_FS_BASE, cpu.fs_base = guest->fs_base);
-        wrmsr(MSR_GS_BASE, cpu.gs_base = guest->gs_base);
+        wrmsr(MSR_FS_BASE, guest->fs_base);
+        wrmsr(MSR_GS_BASE, guest->gs_base);
     } else {
         write_fs_base(guest->fs_base);
         write_gs_base(guest->gs_base);

@@ -6,7 +6,7 @@
 //   rax  tag (below)                          tag of what arrived, or the error
 //   rdi  destination right                    label of the port it arrived on, 0 for a reply
 //   rsi  port or port set to receive from     0
-//   rdx  message id (32 bits)                 message id
+//   rdx  message id (32 bits)                 message id; bits 32..63 are not defined
 //   r8 r9 r10 r12 r13 r14   words 0..5        words 0..5
 //   rbx rbp r15 rsp are kept; rcx and r11 are lost.
 // Words 6..63, rights, items, deadlines and buffers are in the message page,
@@ -44,7 +44,8 @@
 // wait. Without the tag bit the phase waits for ever.
 
 // --- Message ids of the kernel's own messages -----------------------------
-// Ids 0xffff0000 and above are only ever used by the kernel.
+// Nothing keeps others with a send right from using these ids: a port that the
+// kernel is to send to (pager, exceptions, notices) should be given to nobody else.
 #define MESSAGE_ID_EVENT 0xffff0001u        // word 0: event bits since the last one
 #define MESSAGE_ID_PAGE_FAULT 0xffff0002u   // struct page_fault_message; answer: MAP item or error
 #define MESSAGE_ID_EXCEPTION 0xffff0003u    // struct exception_message; answer: word 0

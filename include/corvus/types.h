@@ -69,5 +69,7 @@ typedef uint32_t port_name_t;
 #define PORT_BACKLOG_DEFAULT 16
 #define PORT_BACKLOG_MAX 1024
 
+#define TASK_DEPTH_MAX 32 // tasks made from tasks made from …
+
 #define PRIORITY_COUNT 256 // 255 is the most urgent
 #define PRIORITY_DEFAULT 128

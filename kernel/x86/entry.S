@@ -61,15 +61,14 @@ kernel_leave:
     mov     %rax, %rcx
     mov     FRAME_RDI(%rsi), %rdi
     mov     FRAME_RDX(%rsi), %rdx
-    mov     FRAME_RAX(%rsi), %r8
+    mov     FRAME_RAX(%rsi), %rax
     // falls through
 
-// message_exit(rdi label, rsi receiver, rdx id, rcx sender, r8 tag): leaves to a
-// thread that waited in a message system call; words come straight from the
-// sender's frame.
+// Leaves to a thread that waited in a message system call: rdi label, rsi the
+// thread, edx id, rax tag; the words come straight from the frame of rcx, the
+// sender.
     .globl message_exit
 message_exit:
-    mov     %r8, %rax
     mov     FRAME_WORDS(%rcx), %r8
     mov     FRAME_WORDS + 8(%rcx), %r9
     mov     FRAME_WORDS + 16(%rcx), %r10

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the vCPU tests share: a server thread and its guest task. A server is a
-// helper thread whose code uses no vector register.
+// What the vCPU tests share: a guest task, and a server: a helper thread whose
+// code uses no vector register and no C library, and notes what it sees.
 #pragma once
 
 #include "harness.h"
@@ -8,29 +8,41 @@
 #include <corvus/vcpu.h>
 
 #define SERVER __attribute__((target("general-regs-only")))
-#define VCPU_PAGE 0x690000000000ull
-#define GUEST_CODE 0x400000000ull
-#define GUEST_DATA 0x500000000ull
+#define VCPU_PAGE 0x680000100000ull // beside the message pages: the same page table
+#define GUEST_DATA 0x500000000ull // one page, read and write, stack included
+#define NOTES 48
 
 extern port_name_t guest_task;
-extern char *guest_pages; // [0] code, [1] data and stack, as this task sees them
+extern char *guest_data; // the same page here
 extern struct helper *server;
+extern volatile uint64_t notes[NOTES];
+extern volatile unsigned note_count;
 
-static inline volatile struct vcpu_state *vcpu(void)
+#define VCPU ((volatile struct vcpu_state *)VCPU_PAGE)
+
+// Code of a guest: part of this program, mapped into the guest where it is here.
+#define GUEST(name, code)                                                                          \
+    extern const char name[];                                                                      \
+    __asm__(".pushsection .text\n\t.balign 16\n" #name ":\n\t" code "\n\t.popsection")
+
+void guest_make(const char *code);
+void guest_serve(void (*function)(void *));
+void guest_drop(void); // when the server has ended by itself
+
+SERVER static inline void note(uint64_t value)
 {
-    return (volatile struct vcpu_state *)VCPU_PAGE;
+    if (note_count < NOTES)
+        notes[note_count] = value;
+    note_count++;
 }
 
-// A guest task with one page of code (the bytes from `start` to `end`) and one
-// of data, and a server thread that runs `function`.
-void guest_make(const char *start, const char *end);
-void guest_serve(void (*function)(void *));
-void guest_drop(void);
+// The guest begins there, all other registers zero.
+SERVER static inline void guest_begin(const char *code)
+{
+    volatile uint64_t *words = (volatile uint64_t *)&VCPU->guest;
 
-// The guest begins at its code, with its stack at the end of its data.
-SERVER void guest_reset(void);
-
-// Code of a guest, between two labels.
-#define GUEST(name, code)                                                                          \
-    extern const char name[], name##_end[];                                                        \
-    __asm__(".pushsection .rodata\n" #name ":\n\t" code "\n" #name "_end:\n\t.popsection")
+    for (unsigned i = 0; i < sizeof(struct vcpu_registers) / 8; i++)
+        words[i] = 0;
+    VCPU->guest.rip = (uint64_t)code;
+    VCPU->guest.rsp = GUEST_DATA + PAGE_BYTES;
+}
