@@ -23,10 +23,10 @@
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag);
 
 // Copies words 6.. of a message; `words` > 6.
-static inline void copy_words(struct utcb *to, const struct utcb *from, uint64_t words)
+static inline void copy_words(struct thread *to, const struct thread *from, uint64_t words)
 {
-    uint64_t *destination = to->words + MESSAGE_REGISTER_WORDS;
-    const uint64_t *source = from->words + MESSAGE_REGISTER_WORDS;
+    uint64_t *destination = to->more_words;
+    const uint64_t *source = from->more_words;
 
     words -= MESSAGE_REGISTER_WORDS;
     __asm__ volatile("rep movsq" : "+D"(destination), "+S"(source), "+c"(words) : : "memory");
@@ -123,7 +123,7 @@ static inline bool rights_can_move(const struct thread *from, const struct threa
     return true;
 }
 
-static inline void move_rights(struct thread *from, struct thread *to, uint64_t rights)
+static inline __attribute__((always_inline)) void move_rights(struct thread *from, struct thread *to, uint64_t rights)
 {
     const struct message_right *wanted = from->utcb->rights;
     struct message_right *got = to->utcb->rights;
@@ -176,7 +176,7 @@ fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t
 
     // ---- point of no return ----
     if (words > MESSAGE_REGISTER_WORDS)
-        copy_words(receiver->utcb, current->utcb, words);
+        copy_words(receiver, current, words);
     if (rights)
         move_rights(current, receiver, rights);
     chain_pop(&sink->receivers, first);
@@ -219,7 +219,7 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
 
     // ---- point of no return ----
     if (words > MESSAGE_REGISTER_WORDS)
-        copy_words(caller->utcb, current->utcb, words);
+        copy_words(caller, current, words);
     if (rights)
         move_rights(current, caller, rights);
     caller->state = THREAD_READY;
@@ -232,30 +232,30 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
     return true;
 }
 
-// Messages with rights; and whatever is not for the fast path at all.
-static __attribute__((noinline)) void message_with_rights(port_name_t destination,
-                                                          port_name_t receive_from, uint32_t id,
-                                                          uint64_t tag)
+static __attribute__((noinline)) void call_with_rights(port_name_t destination,
+                                                       port_name_t receive_from, uint32_t id,
+                                                       uint64_t tag)
 {
-    struct thread *current = cpu.current;
-    uint64_t words = tag & TAG_WORDS_MASK;
-    uint64_t rights = tag & TAG_RIGHTS_MASK;
-    uint64_t kind = tag & ~(TAG_WORDS_MASK | TAG_RIGHTS_MASK);
+    if ((tag & TAG_WORDS_MASK) > MESSAGE_WORDS ||
+        !fast_call(cpu.current, destination, id, tag & TAG_WORDS_MASK, tag & TAG_RIGHTS_MASK))
+        message_system_call(destination, receive_from, id, tag);
+}
 
-    if (rights && words <= MESSAGE_WORDS) {
-        if (kind == TAG_CALL && fast_call(current, destination, id, words, rights))
-            return;
-        if (kind == TAG_REPLY_RECEIVE &&
-            fast_reply_receive(current, receive_from, id, words, rights))
-            return;
-    }
-    message_system_call(destination, receive_from, id, tag);
+static __attribute__((noinline)) void reply_with_rights(port_name_t destination,
+                                                        port_name_t receive_from, uint32_t id,
+                                                        uint64_t tag)
+{
+    if ((tag & TAG_WORDS_MASK) > MESSAGE_WORDS ||
+        !fast_reply_receive(cpu.current, receive_from, id, tag & TAG_WORDS_MASK,
+                            tag & TAG_RIGHTS_MASK))
+        message_system_call(destination, receive_from, id, tag);
 }
 
 // Called by syscall_entry; returning leaves through kernel_exit.
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
 {
     struct thread *current = cpu.current;
+    uint64_t kind = tag & ~(TAG_WORDS_MASK | TAG_RIGHTS_MASK);
 
     if (tag - TAG_CALL <= MESSAGE_WORDS) {
         if (fast_call(current, destination, id, tag - TAG_CALL, 0))
@@ -263,6 +263,12 @@ void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id
     } else if (tag - TAG_REPLY_RECEIVE <= MESSAGE_WORDS) {
         if (fast_reply_receive(current, receive_from, id, tag - TAG_REPLY_RECEIVE, 0))
             return;
+    } else if (kind == TAG_CALL) {
+        call_with_rights(destination, receive_from, id, tag);
+        return;
+    } else if (kind == TAG_REPLY_RECEIVE) {
+        reply_with_rights(destination, receive_from, id, tag);
+        return;
     }
-    message_with_rights(destination, receive_from, id, tag);
+    message_system_call(destination, receive_from, id, tag);
 }

@@ -54,6 +54,7 @@ corvus_error_t thread_create(struct task *task, uint64_t utcb, uint8_t priority,
         return error;
     }
     thread->utcb->self = (struct utcb *)utcb;
+    thread->more_words = thread->utcb->words + MESSAGE_REGISTER_WORDS;
     port_init(&thread->port, PORT_THREAD);
     thread->port.references = 1;
     thread->references = 1;

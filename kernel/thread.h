@@ -70,6 +70,7 @@ struct thread {
     bool fault_in_receive;  // likewise in its receive phase
     struct task *task;
     struct utcb *utcb;    // kernel address
+    uint64_t *more_words; // words 6.. in there
     uint64_t utcb_address; // where it is pinned in the task, whatever gs_base says
     struct chain waiting; // in the receivers of the sink it waits at (RECEIVING)
     uint64_t fs_base;
