@@ -37,8 +37,7 @@ void trace_control(uint32_t mask, bool measure_irqs_off)
         counters[COUNTER_IRQS_OFF_MAX] = 0;
         irqs_off_note_begin();
     }
-    wrmsr(MSR_LSTAR,
-          (uint64_t)(measure_irqs_off ? syscall_entry_measured : syscall_entry));
+    wrmsr(MSR_LSTAR, (uint64_t)(measure_irqs_off ? syscall_entry_measured : syscall_entry));
     // The hazard bit sends every message past the fast path, which records nothing.
     if (mask || measure_irqs_off)
         cpu.hazard |= CPU_HAZARD_TRACE;

@@ -6,24 +6,24 @@
 
 #include "thread.h"
 
-#define CPU_HAZARD_VECTOR_LIVE 0x100u // CR0.TS is clear: somebody's vector state is live
-#define CPU_HAZARD_TRACE 0x200u       // tracing or measuring is on
-#define CPU_HAZARD_NO_FSGSBASE 0x400u // bases have to be written by wrmsr
-#define CPU_HAZARD_RESCHEDULE 0x800u  // a thread of higher priority became ready
-#define CPU_HAZARD_REAP 0x1000u       // a task is to be torn down in the background
+#define CPU_HAZARD_VECTOR_LIVE 0x100u  // CR0.TS is clear: somebody's vector state is live
+#define CPU_HAZARD_TRACE       0x200u  // tracing or measuring is on
+#define CPU_HAZARD_NO_FSGSBASE 0x400u  // bases have to be written by wrmsr
+#define CPU_HAZARD_RESCHEDULE  0x800u  // a thread of higher priority became ready
+#define CPU_HAZARD_REAP        0x1000u // a task is to be torn down in the background
 
 // Offsets for entry.S.
-#define CPU_SCRATCH 0x00
-#define CPU_IN_GUEST 0x08
-#define CPU_CURRENT 0x10
+#define CPU_SCRATCH        0x00
+#define CPU_IN_GUEST       0x08
+#define CPU_CURRENT        0x10
 #define CPU_IRQS_OFF_SINCE 0x18
-#define CPU_SCRATCH_2 0x20
+#define CPU_SCRATCH_2      0x20
 
 #ifndef __ASSEMBLER__
 struct cpu {
-    uint64_t scratch;  // user stack pointer during entry
-    struct vcpu *in_guest; // a guest runs on this vCPU
-    struct thread *current; // NULL while idle
+    uint64_t scratch;        // user stack pointer during entry
+    struct vcpu *in_guest;   // a guest runs on this vCPU
+    struct thread *current;  // NULL while idle
     uint64_t irqs_off_since; // TSC, while that is measured
     uint64_t scratch_2;      // during a measured entry
     uint64_t cr3;

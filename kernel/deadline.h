@@ -13,8 +13,8 @@ struct deadline {
     struct deadline *parent;       // NULL at the root
     uint32_t rank;                 // nodes on the way down along `right`
     bool armed;
-    uint64_t time;                               // nanoseconds since boot
-    void (*expire)(struct deadline *deadline);   // called with the deadline disarmed
+    uint64_t time;                             // nanoseconds since boot
+    void (*expire)(struct deadline *deadline); // called with the deadline disarmed
 };
 
 // Arms a disarmed deadline; re-arms an armed one.

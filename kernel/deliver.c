@@ -14,14 +14,13 @@
 #include "x86/panic.h"
 
 // Bytes of a COPY between two looks at the interrupts.
-#define COPY_STEP 16384u
+#define COPY_STEP 8192u
 
 // --- Rights -----------------------------------------------------------------
 
 static bool is_move(uint32_t disposition)
 {
-    return disposition == MOVE_SEND || disposition == MOVE_SEND_ONCE ||
-           disposition == MOVE_RECEIVE;
+    return disposition == MOVE_SEND || disposition == MOVE_SEND_ONCE || disposition == MOVE_RECEIVE;
 }
 
 // A right that moves can be named only once in a message.
@@ -143,8 +142,7 @@ static enum delivery check_copies(struct thread *sender, struct thread *receiver
             return fault_raise_for_message(sender, missing, ACCESS_READ, true)
                        ? DELIVERY_SENDER_FAULTS
                        : DELIVERY_SENDER_FAILED;
-        if (!pages_present(receiver->task, buffer->address, item->length, ACCESS_WRITE,
-                           &missing)) {
+        if (!pages_present(receiver->task, buffer->address, item->length, ACCESS_WRITE, &missing)) {
             if (receiver->state == THREAD_CALLING ||
                 !fault_raise_for_message(receiver, missing, ACCESS_WRITE, false))
                 return DELIVERY_RECEIVER_FAILED;
@@ -198,7 +196,7 @@ static bool copy_item(struct thread *sender, struct thread *receiver, unsigned i
                    receiver->utcb->copy_buffers[index].address + offset, step);
         offset += step;
         if (offset < item->length && schedule_preemption_point()) {
-            *transfer = (struct message_transfer){ sender->id, index, offset };
+            *transfer = (struct message_transfer){sender->id, index, offset};
             receiver->hazard |= HAZARD_TRANSFER;
             return false;
         }
@@ -275,7 +273,7 @@ static enum delivery check_map(struct thread *sender, const struct message_item 
 static void unmap_item(struct task *from, const struct message_item *item, struct task *to,
                        uint64_t destination, uint64_t length)
 {
-    struct unmap_result result = { 0 };
+    struct unmap_result result = {0};
     corvus_error_t error = ERR_OK;
     uint64_t done = 0;
 
@@ -286,14 +284,14 @@ static void unmap_item(struct task *from, const struct message_item *item, struc
             error = mapping_map_step(to, destination, from, item->address, length, item->access,
                                      true, &done);
     } else {
-        while (!mapping_unmap_step(to, destination, length, ACCESS_ALL, true, &done, &result,
-                                   &error))
+        while (
+            !mapping_unmap_step(to, destination, length, ACCESS_ALL, true, &done, &result, &error))
             schedule_preemption_point();
     }
 }
 
-static corvus_error_t map_item(struct task *from, const struct message_item *item,
-                               struct task *to, uint64_t destination)
+static corvus_error_t map_item(struct task *from, const struct message_item *item, struct task *to,
+                               uint64_t destination)
 {
     uint64_t done = 0;
     corvus_error_t error = ERR_OK;
@@ -392,6 +390,8 @@ static enum delivery move_items(struct thread *sender, struct thread *receiver, 
 
     if (result != DELIVERED)
         return result;
+    // That may have looked at 512 pages. What an interrupt does takes none away.
+    schedule_preemption_point();
     for (unsigned i = 0; i < items; i++)
         if (sender->utcb->items[i].kind == ITEM_COPY && !copy_item(sender, receiver, i))
             return DELIVERY_PREEMPTED;
@@ -494,7 +494,7 @@ enum delivery deliver_copy(struct message_copy *message, struct thread *receiver
                            corvus_error_t *error)
 {
     unsigned words = message->tag & TAG_WORDS_MASK;
-    uint64_t registers[MESSAGE_REGISTER_WORDS] = { 0 };
+    uint64_t registers[MESSAGE_REGISTER_WORDS] = {0};
 
     *error = right_reserve(receiver->task, message->right_count);
     if (*error)

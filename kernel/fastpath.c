@@ -123,7 +123,8 @@ static inline bool rights_can_move(const struct thread *from, const struct threa
     return true;
 }
 
-static inline __attribute__((always_inline)) void move_rights(struct thread *from, struct thread *to, uint64_t rights)
+static inline __attribute__((always_inline)) void move_rights(struct thread *from,
+                                                              struct thread *to, uint64_t rights)
 {
     const struct message_right *wanted = from->utcb->rights;
     struct message_right *got = to->utcb->rights;
@@ -146,9 +147,9 @@ static inline __attribute__((always_inline)) void move_rights(struct thread *fro
 }
 
 // True: done, the partner runs. False: nothing has happened.
-static inline __attribute__((always_inline)) bool
-fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t words,
-          uint64_t rights)
+static inline __attribute__((always_inline)) bool fast_call(struct thread *current,
+                                                            port_name_t destination, uint32_t id,
+                                                            uint64_t words, uint64_t rights)
 {
     struct right *right = right_entry(&current->task->rights, destination);
     struct port *port;
@@ -188,9 +189,10 @@ fast_call(struct thread *current, port_name_t destination, uint32_t id, uint64_t
     return true;
 }
 
-static inline __attribute__((always_inline)) bool
-fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id, uint64_t words,
-                   uint64_t rights)
+static inline __attribute__((always_inline)) bool fast_reply_receive(struct thread *current,
+                                                                     port_name_t receive_from,
+                                                                     uint32_t id, uint64_t words,
+                                                                     uint64_t rights)
 {
     struct thread *caller = current->reply.caller;
     struct right *right = right_entry(&current->task->rights, receive_from);
@@ -232,18 +234,16 @@ fast_reply_receive(struct thread *current, port_name_t receive_from, uint32_t id
     return true;
 }
 
-static __attribute__((noinline)) void call_with_rights(port_name_t destination,
-                                                       port_name_t receive_from, uint32_t id,
-                                                       uint64_t tag)
+static __attribute__((noinline)) void
+call_with_rights(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
 {
     if ((tag & TAG_WORDS_MASK) > MESSAGE_WORDS ||
         !fast_call(cpu.current, destination, id, tag & TAG_WORDS_MASK, tag & TAG_RIGHTS_MASK))
         message_system_call(destination, receive_from, id, tag);
 }
 
-static __attribute__((noinline)) void reply_with_rights(port_name_t destination,
-                                                        port_name_t receive_from, uint32_t id,
-                                                        uint64_t tag)
+static __attribute__((noinline)) void
+reply_with_rights(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
 {
     if ((tag & TAG_WORDS_MASK) > MESSAGE_WORDS ||
         !fast_reply_receive(cpu.current, receive_from, id, tag & TAG_WORDS_MASK,

@@ -9,7 +9,7 @@
 #include "vcpu.h"
 #include "x86/panic.h"
 
-#define FAULT_WORDS 4
+#define FAULT_WORDS     4
 #define EXCEPTION_WORDS 6
 _Static_assert(sizeof(struct page_fault_message) == FAULT_WORDS * 8, "in registers");
 _Static_assert(sizeof(struct exception_message) == EXCEPTION_WORDS * 8, "in registers");
@@ -98,10 +98,9 @@ void fault_raise(struct thread *thread, const struct fault *fault)
         fault_refuse(thread, ERR_PEER_DIED);
 }
 
-bool fault_raise_for_message(struct thread *thread, uint64_t address, uint32_t access,
-                             bool in_send)
+bool fault_raise_for_message(struct thread *thread, uint64_t address, uint32_t access, bool in_send)
 {
-    struct fault fault = { .address = address, .access = access };
+    struct fault fault = {.address = address, .access = access};
 
     counter_add(COUNTER_COPY_RETRIES, 1);
     if (++thread->retries > MESSAGE_RETRIES_MAX || !can_answer(thread->pager))

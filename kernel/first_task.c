@@ -19,10 +19,10 @@
 #include "x86/panic.h"
 #include "x86/paging.h"
 
-#define FIRST_PRIORITY 200
-#define UTCB_ADDRESS (USER_MAP_END - PAGE_BYTES)
-#define STACK_PAGES 32
-#define STACK_TOP (UTCB_ADDRESS - PAGE_BYTES)
+#define FIRST_PRIORITY    200
+#define UTCB_ADDRESS      (USER_MAP_END - PAGE_BYTES)
+#define STACK_PAGES       32
+#define STACK_TOP         (UTCB_ADDRESS - PAGE_BYTES)
 #define INFORMATION_PAGES ((sizeof(struct boot_information) + PAGE_BYTES - 1) / PAGE_BYTES)
 
 // Nothing at boot can go on without memory.
@@ -108,8 +108,7 @@ static const Elf64_Ehdr *load_program(struct task *task, const struct loader_mod
     if (size < sizeof(*header) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
         header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_machine != EM_X86_64 ||
         header->e_type != ET_EXEC || header->e_phentsize != sizeof(*segments) ||
-        header->e_phoff > size ||
-        header->e_phnum > (size - header->e_phoff) / sizeof(*segments))
+        header->e_phoff > size || header->e_phnum > (size - header->e_phoff) / sizeof(*segments))
         panic("first task: the module is no static x86-64 ELF program");
     segments = (const void *)(image + header->e_phoff);
     for (unsigned i = 0; i < header->e_phnum; i++)
@@ -138,9 +137,10 @@ static uint64_t make_stack(struct task *task, const Elf64_Ehdr *header)
             headers = segments[i].p_vaddr + header->e_phoff;
     {
         const uint64_t words[] = {
-            0, 0, 0, // argc, argv[0], envp[0]
-            AT_PHDR, headers, AT_PHENT, header->e_phentsize, AT_PHNUM, header->e_phnum,
-            AT_PAGESZ, PAGE_BYTES, AT_ENTRY, header->e_entry, AT_NULL, 0, 0,
+            0,         0,          0, // argc, argv[0], envp[0]
+            AT_PHDR,   headers,    AT_PHENT, header->e_phentsize, AT_PHNUM, header->e_phnum,
+            AT_PAGESZ, PAGE_BYTES, AT_ENTRY, header->e_entry,     AT_NULL,  0,
+            0,
         };
         char *top = (char *)physical_to_virtual(physical) + STACK_PAGES * PAGE_BYTES;
 
@@ -154,12 +154,11 @@ static void map_range(struct task *task, uint64_t base, uint64_t end, struct boo
 {
     if (info->range_count == BOOT_RANGES_MAX)
         return;
-    info->ranges[info->range_count++] = (struct boot_range){ base, end - base };
+    info->ranges[info->range_count++] = (struct boot_range){base, end - base};
     while (base < end) {
         bool large = base % LARGE_PAGE_BYTES == 0 && end - base >= LARGE_PAGE_BYTES;
 
-        must(mapping_root(task, base, base, large, ACCESS_ALL, HOST_CACHE_ON),
-             "memory");
+        must(mapping_root(task, base, base, large, ACCESS_ALL, HOST_CACHE_ON), "memory");
         base += large ? LARGE_PAGE_BYTES : PAGE_BYTES;
     }
 }
@@ -174,8 +173,7 @@ static void map_modules(struct task *task, const struct boot_info *boot,
         uint64_t page = module->start & ~(PAGE_BYTES - 1);
 
         for (; page < module->end; page += PAGE_BYTES) {
-            corvus_error_t error = mapping_root(task, page, page, false,
-                                                ACCESS_ALL, HOST_CACHE_ON);
+            corvus_error_t error = mapping_root(task, page, page, false, ACCESS_ALL, HOST_CACHE_ON);
 
             if (error != ERR_IN_USE)
                 must(error, "module");
@@ -189,7 +187,7 @@ static void map_modules(struct task *task, const struct boot_info *boot,
 
 static void insert_right(struct task *task, struct port *port)
 {
-    struct carried_right right = { .kind = RIGHT_SEND, .port = port };
+    struct carried_right right = {.kind = RIGHT_SEND, .port = port};
 
     must(right_reserve(task, 1), "rights");
     port_add_send(port);
@@ -199,7 +197,7 @@ static void insert_right(struct task *task, struct port *port)
 // In the order of corvus/types.h; the first task has no bootstrap port.
 static void insert_rights(struct task *task, struct thread *thread)
 {
-    struct carried_right none = { .kind = RIGHT_DEAD };
+    struct carried_right none = {.kind = RIGHT_DEAD};
 
     insert_right(task, &task->port);
     must(right_reserve(task, 1), "rights");

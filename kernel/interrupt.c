@@ -114,6 +114,6 @@ static corvus_error_t service_interrupt_trigger(struct service_call *call)
     return ERR_OK;
 }
 
-static const struct service services[] = { INTERRUPT_SERVICES(SERVICE_ENTRY) };
+static const struct service services[] = {INTERRUPT_SERVICES(SERVICE_ENTRY)};
 const struct service_table interrupt_service_table =
     SERVICE_TABLE(services, SERVICE_interrupt_acknowledge >> 8);

@@ -14,8 +14,8 @@
 #include "x86/clock.h"
 #include "x86/panic.h"
 
-#define TAG_KNOWN                                                                                 \
-    (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_SEND | TAG_RECEIVE | TAG_RPC |       \
+#define TAG_KNOWN                                                                                  \
+    (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_SEND | TAG_RECEIVE | TAG_RPC |        \
      TAG_REPLY | TAG_SEND_DEADLINE | TAG_RECEIVE_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY)
 
 // How long a deadline waits for a COPY that is under way.
@@ -33,9 +33,9 @@ static bool tag_valid(uint64_t tag)
         return false;
     if (tag & TAG_REPLY && (!(tag & TAG_SEND) || tag & TAG_REPLY_RIGHT))
         return false;
-    if (tag & TAG_NOTIFY && (tag & (TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_RPC | TAG_REPLY |
-                                    TAG_REPLY_RIGHT) ||
-                             !(tag & TAG_SEND)))
+    if (tag & TAG_NOTIFY &&
+        (tag & (TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_RPC | TAG_REPLY | TAG_REPLY_RIGHT) ||
+         !(tag & TAG_SEND)))
         return false;
     return true;
 }
@@ -71,8 +71,8 @@ void message_fail(struct thread *thread, corvus_error_t error, bool in_receive)
     thread->frame.rdx = 0;
     for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
         thread->frame.words[i] = 0;
-    message_complete(thread, (uint64_t)error << TAG_ERROR_SHIFT |
-                                 (in_receive ? TAG_ERROR_RECEIVE : 0));
+    message_complete(thread,
+                     (uint64_t)error << TAG_ERROR_SHIFT | (in_receive ? TAG_ERROR_RECEIVE : 0));
 }
 
 // --- Deadlines --------------------------------------------------------------

@@ -10,8 +10,8 @@ void message_system_call(port_name_t destination, port_name_t receive_from, uint
                          uint64_t tag);
 
 // The bits of a tag that belong to the send phase: gone once that is over.
-#define TAG_SEND_PHASE                                                                            \
-    (TAG_SEND | TAG_RPC | TAG_REPLY | TAG_SEND_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY |          \
+#define TAG_SEND_PHASE                                                                             \
+    (TAG_SEND | TAG_RPC | TAG_REPLY | TAG_SEND_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY |           \
      TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK)
 
 // --- Pieces of the system call that its files share ---------------------------

@@ -13,9 +13,9 @@ struct task;
 struct thread;
 
 struct sink {
-    struct chain *receivers;  // threads waiting here, most recent first
-    struct link ready;        // ports that have something to receive (port.ready_link)
-    uint32_t ready_count;     // length of `ready`
+    struct chain *receivers; // threads waiting here, most recent first
+    struct link ready;       // ports that have something to receive (port.ready_link)
+    uint32_t ready_count;    // length of `ready`
 };
 
 enum port_kind {
@@ -38,22 +38,22 @@ struct port {
     uint64_t events;        // bits not yet received
     uint32_t queued;        // plain messages in `queue`
     uint32_t backlog;
-    uint32_t send_rights;      // names and messages in transit
+    uint32_t send_rights; // names and messages in transit
     uint32_t send_once_rights;
     uint32_t references; // receive right + send rights + send-once rights + kernel's own pointers
     uint8_t kind;        // enum port_kind
     bool dead;
-    bool active;             // the receive right is in a table or in transit
-    uint8_t vcpu_bit;        // with vcpu: which pending bit
-    struct thread *vcpu;     // vCPU thread told of arrivals, or NULL
-    struct task *receiver;   // holder of the receive right; NULL for kernel objects
-    struct port_set *set;    // the set it is enabled in
-    struct link set_link;    // in set->members
+    bool active;                       // the receive right is in a table or in transit
+    uint8_t vcpu_bit;                  // with vcpu: which pending bit
+    struct thread *vcpu;               // vCPU thread told of arrivals, or NULL
+    struct task *receiver;             // holder of the receive right; NULL for kernel objects
+    struct port_set *set;              // the set it is enabled in
+    struct link set_link;              // in set->members
     struct link death_notices;         // struct notice: who wants to be told when it dies
     struct link send_possible_notices; // ... when there is room in its queue
     struct notice *no_senders_notice;  // ... when the last send right goes (one at most)
-    struct task *charged;    // whose quota holds this structure; NULL inside a kernel object
-    uint64_t id;             // never reused
+    struct task *charged; // whose quota holds this structure; NULL inside a kernel object
+    uint64_t id;          // never reused
 };
 
 struct port_set {
@@ -66,16 +66,16 @@ struct port_set {
 // An element of a port's queue: a buffered message, or a waiting sender.
 struct queued {
     struct link link;
-    struct thread *sender;          // waiting sender, or NULL for a buffer
-    struct message_copy *message;   // buffered message, or NULL
+    struct thread *sender;        // waiting sender, or NULL for a buffer
+    struct message_copy *message; // buffered message, or NULL
 };
 
 // Rights inside a message on its way, by object instead of name.
 struct carried_right {
     uint8_t kind; // RIGHT_*
     union {
-        struct port *port;      // send, send once, receive
-        struct thread *caller;  // a reply right
+        struct port *port;     // send, send once, receive
+        struct thread *caller; // a reply right
     };
     uint32_t sequence; // of the reply right
     bool is_reply;
@@ -98,9 +98,9 @@ struct message_copy {
 // going, or of room in its queue. Holds its own message, so it cannot fail.
 struct notice {
     struct link link;
-    uint32_t kind; // NOTIFY_*
-    uint64_t word; // name or label to tell
-    struct port *to;            // counts as one send-once right
+    uint32_t kind;   // NOTIFY_*
+    uint64_t word;   // name or label to tell
+    struct port *to; // counts as one send-once right
     struct message_copy *message;
     struct task *charged;
 };

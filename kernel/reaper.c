@@ -6,8 +6,8 @@
 #include "task.h"
 #include "thread.h"
 
-static struct link dying_tasks = { &dying_tasks, &dying_tasks };
-static struct link doomed_threads = { &doomed_threads, &doomed_threads };
+static struct link dying_tasks = {&dying_tasks, &dying_tasks};
+static struct link doomed_threads = {&doomed_threads, &doomed_threads};
 
 void reaper_add(struct task *task)
 {
@@ -29,9 +29,11 @@ void thread_doom(struct thread *thread)
     cpu.hazard |= CPU_HAZARD_REAP;
 }
 
-void reaper_step(void)
+bool reaper_step(void)
 {
-    if (!list_empty(&doomed_threads)) {
+    bool doomed = !list_empty(&doomed_threads);
+
+    if (doomed) {
         thread_terminate(container_of(doomed_threads.next, struct thread, doomed_link));
     } else if (!list_empty(&dying_tasks)) {
         struct task *task = container_of(dying_tasks.next, struct task, teardown_link);
@@ -43,4 +45,5 @@ void reaper_step(void)
     }
     if (list_empty(&doomed_threads) && list_empty(&dying_tasks))
         cpu.hazard &= ~CPU_HAZARD_REAP;
+    return doomed;
 }

@@ -3,10 +3,13 @@
 // exit, and all of it when the processor is idle.
 #pragma once
 
+#include <stdbool.h>
+
 struct task;
 
 // Tears a task down of which some part is gone already.
 void reaper_add(struct task *task);
 
-// One step. CPU_HAZARD_REAP tells that there is something to do.
-void reaper_step(void);
+// One step; true when it ended a doomed thread (which is short, and somebody may
+// wait for its answer). CPU_HAZARD_REAP tells that there is something to do.
+bool reaper_step(void);

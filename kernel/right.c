@@ -136,7 +136,7 @@ corvus_error_t right_check(struct task *task, struct message_right wanted, const
 // A right made or copied from one that stays.
 static struct carried_right right_derive(struct right *right, uint32_t disposition)
 {
-    struct carried_right carried = { .kind = RIGHT_DEAD };
+    struct carried_right carried = {.kind = RIGHT_DEAD};
 
     if (right_kind(right) == RIGHT_DEAD)
         return carried;
@@ -154,7 +154,7 @@ static struct carried_right right_derive(struct right *right, uint32_t dispositi
 struct carried_right right_take(struct task *task, struct message_right wanted)
 {
     struct right *right = right_entry(&task->rights, wanted.name);
-    struct carried_right carried = { .kind = (uint8_t)right_kind(right) };
+    struct carried_right carried = {.kind = (uint8_t)right_kind(right)};
 
     if (wanted.disposition == COPY_SEND || wanted.disposition == MAKE_SEND ||
         wanted.disposition == MAKE_SEND_ONCE)
@@ -212,7 +212,7 @@ void carried_destroy_because(struct carried_right *carried, corvus_error_t reaso
 static void entry_destroy(struct task *task, port_name_t name)
 {
     struct right *right = right_entry(&task->rights, name);
-    struct carried_right carried = { .kind = (uint8_t)right_kind(right) };
+    struct carried_right carried = {.kind = (uint8_t)right_kind(right)};
 
     carried.port = right->port;
     if (carried.kind == RIGHT_KIND_REPLY) {

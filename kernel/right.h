@@ -8,10 +8,10 @@
 
 struct right {
     union {
-        struct port *port;       // send, send once, receive; a dead port until noticed
+        struct port *port; // send, send once, receive; a dead port until noticed
         struct port_set *set;
-        struct thread *caller;   // reply right (RIGHT_KIND_REPLY)
-        uint64_t next_free;      // index of the next free entry
+        struct thread *caller; // reply right (RIGHT_KIND_REPLY)
+        uint64_t next_free;    // index of the next free entry
     };
     uint32_t tag;      // kind << 16 | generation
     uint32_t sequence; // of a reply right: the RPC it answers
@@ -20,9 +20,9 @@ _Static_assert(sizeof(struct right) == 16, "256 to a page");
 
 // Kinds in tags: RIGHT_* of the ABI and one more, which the ABI shows as
 // RIGHT_SEND_ONCE: the right to answer one RPC of a thread.
-#define RIGHT_KIND_REPLY 6u
+#define RIGHT_KIND_REPLY      6u
 #define RIGHT_GENERATION_MASK ((1u << NAME_GENERATION_BITS) - 1)
-#define RIGHTS_PER_PAGE 256u
+#define RIGHTS_PER_PAGE       256u
 _Static_assert(RIGHTS_PER_PAGE == 1 << 8, "right_entry");
 #define RIGHT_PAGES (RIGHTS_MAX / RIGHTS_PER_PAGE)
 
@@ -30,9 +30,9 @@ struct right_table {
     struct right **pages; // RIGHT_PAGES pointers; absent pages point to right_empty_page
     uint32_t free_first;  // free list, first in first out, so that generations last
     uint32_t free_last;
-    uint32_t free;        // entries in the free list
-    uint32_t end;         // entries ever made
-    uint32_t sweep;       // how far right_table_destroy_step has come in the last page
+    uint32_t free;  // entries in the free list
+    uint32_t end;   // entries ever made
+    uint32_t sweep; // how far right_table_destroy_step has come in the last page
 };
 
 extern struct right right_empty_page[RIGHTS_PER_PAGE];

@@ -12,7 +12,7 @@
 #include "x86/instructions.h"
 #include "x86/panic.h"
 
-#define TIME_SLICE_NS 10000000u
+#define TIME_SLICE_NS   10000000u
 #define EXPIRE_PAUSE_NS 50000u
 
 struct cpu cpu;
@@ -30,7 +30,8 @@ static void update_highest(void)
 {
     for (int i = PRIORITY_COUNT / 64 - 1; i >= 0; i--) {
         if (cpu.ready_bitmap[i]) {
-            cpu.highest_ready = (uint32_t)i * 64 + 63 - (uint32_t)__builtin_clzll(cpu.ready_bitmap[i]);
+            cpu.highest_ready =
+                (uint32_t)i * 64 + 63 - (uint32_t)__builtin_clzll(cpu.ready_bitmap[i]);
             return;
         }
     }
@@ -174,18 +175,20 @@ void schedule_timer_interrupt(void)
     counter_add(COUNTER_TIMER_INTERRUPTS, 1);
     deadline_run(now);
     if (cpu.slice_armed && cpu.slice_end <= now) {
+        cpu.slice_armed = false;
         if (cpu.in_kernel_interrupt) {
             cpu.slice_over = true; // a long operation is to be left
             cpu.hazard |= CPU_HAZARD_RESCHEDULE;
         } else {
-            schedule_yield();
+            schedule_yield(); // arms the next one's
         }
-        cpu.slice_armed = false;
     }
     next = deadline_next();
     if (cpu.slice_armed && cpu.slice_end < next)
         next = cpu.slice_end;
-    // What was too much for this time waits a little, so that programs get on.
+    // What was too much for this time, or has become due meanwhile, waits a
+    // little, so that programs get on.
+    now = clock_now();
     if (next <= now)
         next = now + EXPIRE_PAUSE_NS;
     if (next != UINT64_MAX)

@@ -40,8 +40,8 @@ static corvus_error_t buffer_message(struct thread *sender, struct port *port, u
     message->id = id;
     message->tag = tag & (TAG_WORDS_MASK | TAG_RIGHTS_MASK);
     for (unsigned i = 0; i < words; i++)
-        message->words[i] = i < MESSAGE_REGISTER_WORDS ? sender->frame.words[i]
-                                                       : sender->utcb->words[i];
+        message->words[i] =
+            i < MESSAGE_REGISTER_WORDS ? sender->frame.words[i] : sender->utcb->words[i];
     for (unsigned i = 0; i < rights; i++)
         message->rights[message->right_count++] = right_take(sender->task, sender->utcb->rights[i]);
     if (tag & TAG_REPLY_RIGHT)
@@ -80,14 +80,12 @@ static enum send_result send_queued(struct thread *sender, struct port *port, bo
 }
 
 // Delivers straight to a waiting receiver. *woken: who is to run.
-static enum send_result send_direct(struct thread *sender, struct port *port,
-                                    struct thread **woken)
+static enum send_result send_direct(struct thread *sender, struct port *port, struct thread **woken)
 {
     struct sink *sink = port->sink;
     struct thread *receiver = message_take_receiver(sink);
     corvus_error_t error = ERR_OK;
-    enum delivery result =
-        deliver_from_thread(sender, receiver, port, port->label, &error);
+    enum delivery result = deliver_from_thread(sender, receiver, port, port->label, &error);
 
     switch (result) {
     case DELIVERED:

@@ -50,35 +50,60 @@ static void answer_in_place(struct thread *caller, const uint64_t *out, unsigned
     message_complete(caller, tag);
 }
 
-// The caller named a reply right (or none): as a message of its own.
+// The answer as a message of its own; NULL when there is no memory for it.
+static struct message_copy *make_answer(struct thread *caller, uint64_t error, const uint64_t *out,
+                                        unsigned words, struct carried_right *right)
+{
+    struct message_copy *message = message_copy_allocate(caller->task, words);
+    bool array = words > MESSAGE_REGISTER_WORDS + 1;
+
+    if (!message)
+        return NULL;
+    message->tag = words;
+    message->id = (uint32_t)caller->frame.rdx;
+    message->words[0] = error;
+    for (unsigned i = 1; i < words; i++)
+        message->words[i] =
+            array && i >= MESSAGE_REGISTER_WORDS ? caller->utcb->words[i] : out[i - 1];
+    if (right->kind != RIGHT_NONE) {
+        message->rights[message->right_count++] = *right;
+        message->tag |= TAG_RIGHTS(1);
+        right->kind = RIGHT_NONE;
+    }
+    return message;
+}
+
+// Answers the thread behind a reply right that was handed on with the request.
+static void answer_for_other(struct carried_right *to, struct message_copy *message)
+{
+    struct thread *waiting = to->caller;
+    corvus_error_t error;
+
+    if (waiting->rpc_sequence == to->sequence && waiting->state == THREAD_CALLING &&
+        deliver_copy(message, waiting, 0, &error) == DELIVERED) {
+        thread_forget_reply(waiting);
+        message_complete(waiting, waiting->frame.rax & ~TAG_REPLY);
+    }
+    message_copy_destroy(message);
+}
+
+// The caller named a reply right (or none).
 static void answer_by_message(struct thread *caller, uint64_t error, const uint64_t *out,
                               unsigned words, struct carried_right *right)
 {
     struct carried_right *to = &caller->operation.reply;
     struct message_copy *message = NULL;
 
-    if (to->kind == RIGHT_SEND_ONCE && !to->is_reply)
-        message = message_copy_allocate(caller->task, words);
-    if (!message) {
-        if (to->kind != RIGHT_NONE)
-            counter_add(COUNTER_NOTICES_LOST, 1);
-        if (right->kind != RIGHT_NONE)
-            carried_destroy(right);
-    } else {
-        message->tag = words;
-        message->id = (uint32_t)caller->frame.rdx;
-        message->words[0] = error;
-        for (unsigned i = 1; i < words; i++)
-            message->words[i] = i <= MESSAGE_REGISTER_WORDS && words <= MESSAGE_REGISTER_WORDS + 1
-                                    ? out[i - 1]
-                                    : (i < MESSAGE_REGISTER_WORDS ? out[i - 1]
-                                                                  : caller->utcb->words[i]);
-        if (right->kind != RIGHT_NONE) {
-            message->rights[message->right_count++] = *right;
-            message->tag |= TAG_RIGHTS(1);
-        }
+    if (to->kind == RIGHT_SEND_ONCE && caller->state != THREAD_TERMINATED)
+        message = make_answer(caller, error, out, words, right);
+    if (message && to->is_reply)
+        answer_for_other(to, message);
+    else if (message)
         message_post(to->port, message);
-    }
+    else if (to->kind != RIGHT_NONE)
+        counter_add(COUNTER_NOTICES_LOST, 1);
+    if (right->kind != RIGHT_NONE)
+        carried_destroy(right);
     if (to->kind != RIGHT_NONE)
         carried_destroy(to);
     if (caller->state == THREAD_TERMINATED)
@@ -126,7 +151,7 @@ static corvus_error_t check(struct thread *caller, const struct port *target,
 void service_dispatch(struct thread *caller, struct port *target, uint32_t id, uint64_t tag)
 {
     const struct service *service = find(target, id);
-    struct service_call call = { .caller = caller, .target = target, .in = caller->frame.words };
+    struct service_call call = {.caller = caller, .target = target, .in = caller->frame.words};
     corvus_error_t error = message_check_rights(caller, tag, target);
 
     counter_add(COUNTER_SERVICES, 1);
@@ -135,7 +160,7 @@ void service_dispatch(struct thread *caller, struct port *target, uint32_t id, u
         return;
     }
     caller->operation.tag = tag;
-    caller->operation.reply = (struct carried_right){ .kind = RIGHT_NONE };
+    caller->operation.reply = (struct carried_right){.kind = RIGHT_NONE};
     if (tag & TAG_REPLY_RIGHT)
         caller->operation.reply = right_take(caller->task, caller->utcb->reply);
     error = check(caller, target, service, tag);
@@ -176,7 +201,7 @@ void service_start_operation(struct service_call *call, bool (*step)(struct thre
 void service_finish(struct thread *caller, corvus_error_t error, const uint64_t *out,
                     unsigned out_words)
 {
-    struct carried_right none = { .kind = RIGHT_NONE };
+    struct carried_right none = {.kind = RIGHT_NONE};
     struct task *task = caller->operation.task;
 
     caller->hazard &= ~HAZARD_OPERATION;

@@ -9,15 +9,15 @@
 
 struct service_call {
     struct thread *caller;
-    struct port *target;     // the object's port
-    const uint64_t *in;      // words 0..5 of the request; from 6 on: caller->utcb->words
-    unsigned in_count;       // words in the request
+    struct port *target;            // the object's port
+    const uint64_t *in;             // words 0..5 of the request; from 6 on: caller->utcb->words
+    unsigned in_count;              // words in the request
     struct carried_right rights[1]; // of the request; set kind to RIGHT_NONE to keep it
-    uint64_t out[6];         // words 1.. of the reply
-    unsigned reply_words;    // preset to all words of the reply; an array changes it
+    uint64_t out[6];                // words 1.. of the reply
+    unsigned reply_words;           // preset to all words of the reply; an array changes it
     struct carried_right out_right; // right of the reply; kind RIGHT_NONE: none
-    bool local;              // an RPC of the caller itself: may give and take its memory
-    bool long_running;       // caller->operation was set up and gives the answer
+    bool local;                     // an RPC of the caller itself: may give and take its memory
+    bool long_running;              // caller->operation was set up and gives the answer
 };
 
 // Returns the error for word 0 of the reply. Rights left in the call are
@@ -33,15 +33,18 @@ struct service {
 };
 
 // An entry of an object's table, from the generated list of its services.
-#define SERVICE_ENTRY(name, words_in, rights_in, words_out, rights_out)                           \
-    [SERVICE_##name & 0xff] = { service_##name, words_in, rights_in, words_out, rights_out },
+#define SERVICE_ENTRY(name, words_in, rights_in, words_out, rights_out)                            \
+    [SERVICE_##name & 0xff] = {service_##name, words_in, rights_in, words_out, rights_out},
 // The services of one kind of object.
 struct service_table {
     const struct service *services; // by the low byte of the id
     uint8_t count;
     uint8_t group; // the high byte of the ids
 };
-#define SERVICE_TABLE(services, group) { services, sizeof(services) / sizeof((services)[0]), group }
+#define SERVICE_TABLE(services, group)                                                             \
+    {                                                                                              \
+        services, sizeof(services) / sizeof((services)[0]), group                                  \
+    }
 
 extern const struct service_table task_service_table, thread_service_table, host_service_table,
     host_privileged_service_table, interrupt_service_table, timer_service_table;

@@ -17,7 +17,7 @@
 #include "x86/uart.h"
 
 #define ARRAY_WORDS_MAX (MESSAGE_WORDS - MESSAGE_REGISTER_WORDS)
-#define RECORD_WORDS (sizeof(struct trace_record) / sizeof(uint64_t))
+#define RECORD_WORDS    (sizeof(struct trace_record) / sizeof(uint64_t))
 
 struct port host_port, host_privileged_port;
 uint64_t host_memory_bytes;
@@ -89,7 +89,7 @@ static corvus_error_t service_host_trace_mark(struct service_call *call)
     return ERR_OK;
 }
 
-static const struct service host_services[] = { HOST_SERVICES(SERVICE_ENTRY) };
+static const struct service host_services[] = {HOST_SERVICES(SERVICE_ENTRY)};
 const struct service_table host_service_table =
     SERVICE_TABLE(host_services, SERVICE_host_info >> 8);
 
@@ -109,8 +109,7 @@ static corvus_error_t attach(struct service_call *call, uint32_t line, bool leve
     if (error)
         return error;
     call->rights[0].kind = RIGHT_NONE;
-    call->out_right =
-        (struct carried_right){ .kind = RIGHT_SEND, .port = &(*interrupt)->port };
+    call->out_right = (struct carried_right){.kind = RIGHT_SEND, .port = &(*interrupt)->port};
     return ERR_OK;
 }
 
@@ -161,8 +160,6 @@ static corvus_error_t service_host_console_write(struct service_call *call)
     return ERR_OK;
 }
 
-static const struct service privileged_services[] = {
-    HOST_PRIVILEGED_SERVICES(SERVICE_ENTRY)
-};
+static const struct service privileged_services[] = {HOST_PRIVILEGED_SERVICES(SERVICE_ENTRY)};
 const struct service_table host_privileged_service_table =
     SERVICE_TABLE(privileged_services, SERVICE_host_map_device >> 8);

@@ -11,7 +11,6 @@
 #include "message.h"
 #include "timer.h"
 
-
 static struct task *target_task(const struct service_call *call)
 {
     return container_of(call->target, struct task, port);
@@ -32,7 +31,7 @@ static corvus_error_t service_task_create(struct service_call *call)
     if (!task)
         return ERR_NO_MEMORY;
     port_add_send(&task->port);
-    call->out_right = (struct carried_right){ .kind = RIGHT_SEND, .port = &task->port };
+    call->out_right = (struct carried_right){.kind = RIGHT_SEND, .port = &task->port};
     call->out[0] = task->id;
     return ERR_OK;
 }
@@ -121,7 +120,7 @@ static corvus_error_t service_task_create_thread(struct service_call *call)
     if (thread->task == call->caller->task)
         inherit_handlers(thread, call->caller);
     port_add_send(&thread->port);
-    call->out_right = (struct carried_right){ .kind = RIGHT_SEND, .port = &thread->port };
+    call->out_right = (struct carried_right){.kind = RIGHT_SEND, .port = &thread->port};
     call->out[0] = thread->id;
     return ERR_OK;
 }
@@ -133,7 +132,7 @@ static corvus_error_t service_task_allocate_port(struct service_call *call)
     const struct task_allocate_port_in *in = (const void *)call->in;
     struct task *task = target_task(call);
     corvus_error_t error = right_reserve(task, 1);
-    struct carried_right carried = { .kind = RIGHT_RECEIVE };
+    struct carried_right carried = {.kind = RIGHT_RECEIVE};
 
     if (error)
         return error;
@@ -148,7 +147,7 @@ static corvus_error_t service_task_allocate_port_set(struct service_call *call)
 {
     struct task *task = target_task(call);
     corvus_error_t error = right_reserve(task, 1);
-    struct carried_right carried = { .kind = RIGHT_PORT_SET };
+    struct carried_right carried = {.kind = RIGHT_PORT_SET};
     struct port_set *set;
 
     if (error)
@@ -212,14 +211,14 @@ static corvus_error_t service_task_insert_right(struct service_call *call)
     if (error)
         return error;
     call->out[0] = right_insert(task, &call->rights[0]);
-    call->rights[0] = (struct carried_right){ .kind = RIGHT_NONE };
+    call->rights[0] = (struct carried_right){.kind = RIGHT_NONE};
     return ERR_OK;
 }
 
 static corvus_error_t service_task_extract_right(struct service_call *call)
 {
     const struct task_extract_right_in *in = (const void *)call->in;
-    struct message_right wanted = { (port_name_t)in->name, (uint32_t)in->disposition };
+    struct message_right wanted = {(port_name_t)in->name, (uint32_t)in->disposition};
     corvus_error_t error;
 
     if (in->name > UINT32_MAX || in->disposition > MOVE_RECEIVE)
@@ -333,8 +332,7 @@ static corvus_error_t service_task_request_notification(struct service_call *cal
 {
     const struct task_request_notification_in *in = (const void *)call->in;
     struct task *task = target_task(call);
-    struct right *right =
-        in->name > UINT32_MAX ? NULL : right_lookup(task, (port_name_t)in->name);
+    struct right *right = in->name > UINT32_MAX ? NULL : right_lookup(task, (port_name_t)in->name);
     bool no_senders = in->kind == NOTIFY_NO_SENDERS;
     uint32_t kind;
     corvus_error_t error;
@@ -379,10 +377,9 @@ static corvus_error_t service_task_create_timer(struct service_call *call)
     if (!timer)
         return ERR_NO_MEMORY;
     call->rights[0].kind = RIGHT_NONE;
-    call->out_right = (struct carried_right){ .kind = RIGHT_SEND, .port = &timer->port };
+    call->out_right = (struct carried_right){.kind = RIGHT_SEND, .port = &timer->port};
     return ERR_OK;
 }
 
-static const struct service services[] = { TASK_SERVICES(SERVICE_ENTRY) };
-const struct service_table task_service_table =
-    SERVICE_TABLE(services, SERVICE_task_create >> 8);
+static const struct service services[] = {TASK_SERVICES(SERVICE_ENTRY)};
+const struct service_table task_service_table = SERVICE_TABLE(services, SERVICE_task_create >> 8);

@@ -16,10 +16,10 @@ static struct thread *target_thread(const struct service_call *call)
     return container_of(call->target, struct thread, port);
 }
 
-#define DECODE_LIVE_THREAD(thread, call)                                                          \
-    struct thread *thread = target_thread(call);                                                  \
-    if ((thread)->state == THREAD_TERMINATED || !list_empty(&(thread)->doomed_link))              \
-        return ERR_TERMINATED
+#define DECODE_LIVE_THREAD(thread, call)                                                           \
+    struct thread *thread = target_thread(call);                                                   \
+    if ((thread)->state == THREAD_TERMINATED || !list_empty(&(thread)->doomed_link))               \
+    return ERR_TERMINATED
 
 static bool user_address(uint64_t address)
 {
@@ -30,8 +30,8 @@ static bool user_address(uint64_t address)
 // stopped by a fault that is not part of a message.
 static bool registers_settled(const struct thread *thread)
 {
-    return thread->suspended ||
-           (thread->state == THREAD_FAULTING && !thread->fault_in_send && !thread->fault_in_receive);
+    return thread->suspended || (thread->state == THREAD_FAULTING && !thread->fault_in_send &&
+                                 !thread->fault_in_receive);
 }
 
 static void resume(struct thread *thread)
@@ -125,8 +125,8 @@ static corvus_error_t service_thread_get_state(struct service_call *call)
 
     if (!registers_settled(thread))
         return ERR_STATE;
-    registers_from_frame((void *)&call->caller->utcb->words[MESSAGE_REGISTER_WORDS],
-                         &thread->frame, thread->fs_base, thread->gs_base);
+    registers_from_frame((void *)&call->caller->utcb->words[MESSAGE_REGISTER_WORDS], &thread->frame,
+                         thread->fs_base, thread->gs_base);
     call->reply_words = MESSAGE_REGISTER_WORDS + sizeof(struct vcpu_registers) / 8;
     return ERR_OK;
 }
@@ -213,7 +213,7 @@ static corvus_error_t service_thread_set_tls(struct service_call *call)
 
 static corvus_error_t service_thread_save_reply(struct service_call *call)
 {
-    struct carried_right carried = { .kind = RIGHT_SEND_ONCE };
+    struct carried_right carried = {.kind = RIGHT_SEND_ONCE};
     corvus_error_t error;
     DECODE_LIVE_THREAD(thread, call);
 
@@ -231,7 +231,7 @@ static corvus_error_t service_thread_save_reply(struct service_call *call)
     } else {
         carried.port = thread->reply.port;
     }
-    thread->reply = (struct reply_slot){ 0 };
+    thread->reply = (struct reply_slot){0};
     call->out[0] = right_insert(thread->task, &carried);
     return ERR_OK;
 }
@@ -273,6 +273,6 @@ static corvus_error_t service_vcpu_fpu_flush(struct service_call *call)
     return thread->vcpu ? vcpu_flush_vector(thread) : ERR_STATE;
 }
 
-static const struct service services[] = { THREAD_SERVICES(SERVICE_ENTRY) };
+static const struct service services[] = {THREAD_SERVICES(SERVICE_ENTRY)};
 const struct service_table thread_service_table =
     SERVICE_TABLE(services, SERVICE_thread_start >> 8);

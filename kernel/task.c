@@ -93,8 +93,8 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
     list_init(&task->threads);
     list_init(&task->teardown_link);
     if (!right_table_init(task) || !space_create(task) ||
-        (!(flags & TASK_GUEST) && space_pin(task, CLOCK_PAGE_ADDRESS,
-                                            kernel_to_physical(&clock_page), ACCESS_READ))) {
+        (!(flags & TASK_GUEST) &&
+         space_pin(task, CLOCK_PAGE_ADDRESS, kernel_to_physical(&clock_page), ACCESS_READ))) {
         task->terminated = true;
         while (!task_terminate_step(task))
             ;

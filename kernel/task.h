@@ -17,9 +17,9 @@ struct quota {
 
 // Address space; owned by space.c.
 struct space {
-    uint64_t cr3;        // physical address of the top table | PCID | no-flush bit
-    uint64_t mapped;     // 4 KiB pages mapped, a 2 MiB page counting 512
-    uint64_t io_bitmap;  // physical address of its TSS window's page table, 0: no I/O rights
+    uint64_t cr3;       // physical address of the top table | PCID | no-flush bit
+    uint64_t mapped;    // 4 KiB pages mapped, a 2 MiB page counting 512
+    uint64_t io_bitmap; // physical address of its TSS window's page table, 0: no I/O rights
     uint64_t pcid_slot;
 };
 
@@ -28,16 +28,16 @@ struct task {
     struct space space;
     struct right_table rights;
     struct quota quota;
-    struct task *parent; // the living creator quota goes back to; referenced
+    struct task *parent;  // the living creator quota goes back to; referenced
     struct link children; // struct task by sibling_link: made out of this one's quota
     struct link sibling_link;
     struct link threads; // struct thread by task_link
     uint32_t thread_count;
-    uint32_t references;   // its port, threads, charged objects, children, operations
-    uint32_t flags;        // TASK_GUEST
-    uint32_t depth;        // of ancestors
-    bool terminated;       // no new threads, rights, mappings, charges
-    bool torn_down;        // nothing is left but what others refer to
+    uint32_t references; // its port, threads, charged objects, children, operations
+    uint32_t flags;      // TASK_GUEST
+    uint32_t depth;      // of ancestors
+    bool terminated;     // no new threads, rights, mappings, charges
+    bool torn_down;      // nothing is left but what others refer to
     struct link teardown_link;
     uint64_t id;
 };

@@ -9,14 +9,14 @@
 
 // Rare conditions, tested in one word before a thread runs (thread.hazard |
 // cpu.hazard): all zero is the fast path.
-#define HAZARD_FULL_FRAME 1  // entered by a trap: all registers are to be restored
-#define HAZARD_DEADLINE 2u    // a timeout is armed
-#define HAZARD_SUSPENDED 4u   // must not run
-#define HAZARD_OPERATION 8u   // a long kernel service is to go on
-#define HAZARD_VECTOR 0x10u   // owns the vector unit
-#define HAZARD_VCPU 0x20u     // vCPU with something to look at
-#define HAZARD_RESTART 0x40u  // the system call is to be issued again
-#define HAZARD_TRANSFER 0x80u // was left in the middle of a COPY into it
+#define HAZARD_FULL_FRAME 1     // entered by a trap: all registers are to be restored
+#define HAZARD_DEADLINE   2u    // a timeout is armed
+#define HAZARD_SUSPENDED  4u    // must not run
+#define HAZARD_OPERATION  8u    // a long kernel service is to go on
+#define HAZARD_VECTOR     0x10u // owns the vector unit
+#define HAZARD_VCPU       0x20u // vCPU with something to look at
+#define HAZARD_RESTART    0x40u // the system call is to be issued again
+#define HAZARD_TRANSFER   0x80u // was left in the middle of a COPY into it
 
 #ifndef __ASSEMBLER__
 #include <corvus/host.h>
@@ -66,20 +66,20 @@ struct thread {
     uint32_t hazard;    // second: entry.S
     uint8_t state;      // THREAD_*
     uint8_t priority;
-    bool fault_in_send;     // FAULTING on behalf of a COPY in its send phase
-    bool fault_in_receive;  // likewise in its receive phase
+    bool fault_in_send;    // FAULTING on behalf of a COPY in its send phase
+    bool fault_in_receive; // likewise in its receive phase
     struct task *task;
-    struct utcb *utcb;    // kernel address
-    uint64_t *more_words; // words 6.. in there
+    struct utcb *utcb;     // kernel address
+    uint64_t *more_words;  // words 6.. in there
     uint64_t utcb_address; // where it is pinned in the task, whatever gs_base says
-    struct chain waiting; // in the receivers of the sink it waits at (RECEIVING)
+    struct chain waiting;  // in the receivers of the sink it waits at (RECEIVING)
     uint64_t fs_base;
     uint64_t gs_base; // at first the message page
     struct reply_slot reply;
     struct thread *replier; // who holds this thread's reply right in its slot
     uint32_t rpc_sequence;  // counts RPCs: an old reply right does not match
     uint32_t suspended;
-    struct queued sending;  // in the queue of the port it waits to send to
+    struct queued sending; // in the queue of the port it waits to send to
     struct port *sending_to;
     struct link ready_link;
     struct link task_link;
@@ -88,12 +88,12 @@ struct thread {
     struct port *pager;
     struct port *exception_port;
     struct deadline deadline; // of the wait it is in
-    uint32_t references; // one for its port + named reply rights
-    uint32_t retries;    // system calls restarted for missing pages, since the last that went through
+    uint32_t references;      // one for its port + named reply rights
+    uint32_t retries; // system calls restarted for missing pages, since the last that went through
     struct operation operation;
     struct message_transfer transfer;
     struct vcpu *vcpu;
-    void *vector_area; // kernel save area of the vector state, NULL before first use
+    void *vector_area;  // kernel save area of the vector state, NULL before first use
     struct fault fault; // the one being answered (FAULTING)
     uint64_t id;
 };

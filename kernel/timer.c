@@ -72,5 +72,5 @@ static corvus_error_t service_timer_set(struct service_call *call)
     return ERR_OK;
 }
 
-static const struct service services[] = { TIMER_SERVICES(SERVICE_ENTRY) };
+static const struct service services[] = {TIMER_SERVICES(SERVICE_ENTRY)};
 const struct service_table timer_service_table = SERVICE_TABLE(services, SERVICE_timer_set >> 8);

@@ -16,11 +16,11 @@
 #include "x86/panic.h"
 #include "x86/switch.h"
 
-#define VECTOR_NMI 2
+#define VECTOR_NMI            2
 #define VECTOR_NO_VECTOR_UNIT 7
-#define VECTOR_DOUBLE_FAULT 8
-#define VECTOR_PAGE_FAULT 14
-#define VECTOR_EXTERNAL 32
+#define VECTOR_DOUBLE_FAULT   8
+#define VECTOR_PAGE_FAULT     14
+#define VECTOR_EXTERNAL       32
 
 // Page-fault error code, Intel SDM volume 3, section 4.7.
 #define FAULT_WRITE 2u
@@ -59,7 +59,7 @@ void trap_interrupt(unsigned vector)
 
 static void exception(struct thread *thread, const struct frame *frame)
 {
-    struct fault fault = { .vector = frame->vector, .error_code = frame->error_code };
+    struct fault fault = {.vector = frame->vector, .error_code = frame->error_code};
 
     if (frame->vector == VECTOR_PAGE_FAULT) {
         fault.address = read_cr2();
@@ -110,7 +110,7 @@ void trap_from_kernel(struct frame *frame)
 
 // --- The way back -----------------------------------------------------------
 
-#define HAZARDS_WORK                                                                              \
+#define HAZARDS_WORK                                                                               \
     (HAZARD_DEADLINE | HAZARD_TRANSFER | HAZARD_OPERATION | HAZARD_RESTART | HAZARD_VCPU)
 
 // Does what is to be done before the thread can run. It may not be current
@@ -154,9 +154,9 @@ struct thread *kernel_exit(void)
         struct thread *thread = cpu.current;
 
         if (__builtin_expect(reaped == false && cpu.hazard & CPU_HAZARD_REAP, 0)) {
-            // One bounded step for each kernel entry; all of it when idle.
-            reaper_step();
-            reaped = cpu.current != NULL;
+            // Doomed threads at once; of tasks a bounded step for each kernel entry,
+            // and all of it when idle.
+            reaped = !reaper_step() && cpu.current;
             schedule_preemption_point();
         } else if (__builtin_expect(cpu.hazard & CPU_HAZARD_RESCHEDULE, 0)) {
             schedule_preempt();

@@ -20,9 +20,9 @@
 #include "x86/vector_unit.h"
 
 #define VECTOR_NO_VECTOR_UNIT 7
-#define VECTOR_PAGE_FAULT 14
-#define VECTOR_EXTERNAL 32
-#define RED_ZONE 128
+#define VECTOR_PAGE_FAULT     14
+#define VECTOR_EXTERNAL       32
+#define RED_ZONE              128
 
 // --- Life -------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ static void enter_guest(struct thread *thread)
 
     if (vcpu->guest->terminated || !registers_valid(guest)) {
         counter_add(COUNTER_STATE_REFUSED, 1);
-        return_to_server(thread, (uint64_t)-(int64_t)ERR_STATE);
+        return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
         return;
     }
     if (event_due(vcpu->state)) {
@@ -256,13 +256,13 @@ void vcpu_run(struct thread *thread, port_name_t name)
     right = right_entry(&thread->task->rights, name);
     if (right->tag != (RIGHT_SEND << 16 | (name & RIGHT_GENERATION_MASK)) ||
         right->port->kind != PORT_TASK) {
-        return_to_server(thread, (uint64_t)-(int64_t)ERR_INVALID_RIGHT);
+        return_to_server(thread, (uint64_t) - (int64_t)ERR_INVALID_RIGHT);
         return;
     }
     guest = container_of(right->port, struct task, port);
     if (guest != vcpu->guest) {
         if (guest->terminated || !(guest->flags & TASK_GUEST)) {
-            return_to_server(thread, (uint64_t)-(int64_t)ERR_INVALID_RIGHT);
+            return_to_server(thread, (uint64_t) - (int64_t)ERR_INVALID_RIGHT);
             return;
         }
         set_guest(vcpu, guest);
@@ -333,8 +333,7 @@ void vcpu_guest_trap(struct frame *frame)
     state->vector = vector;
     state->error_code = frame->error_code;
     state->fault_address = vector == VECTOR_PAGE_FAULT ? read_cr2() : 0;
-    leave_guest(thread,
-                vector == VECTOR_PAGE_FAULT ? VCPU_EXIT_PAGE_FAULT : VCPU_EXIT_EXCEPTION);
+    leave_guest(thread, vector == VECTOR_PAGE_FAULT ? VCPU_EXIT_PAGE_FAULT : VCPU_EXIT_EXCEPTION);
 }
 
 // --- Into the server --------------------------------------------------------
@@ -385,7 +384,7 @@ void vcpu_raise(struct thread *thread, unsigned bit)
 
 void vcpu_end_idle(struct thread *thread)
 {
-    return_to_server(thread, (uint64_t)-(int64_t)ERR_ABORTED);
+    return_to_server(thread, (uint64_t) - (int64_t)ERR_ABORTED);
     schedule_ready(thread);
 }
 

@@ -8,24 +8,24 @@
 // Offsets for entry.S: of the state page's kernel address in struct vcpu, and
 // of the registers in struct vcpu_registers.
 #define VCPU_STATE FRAME_BYTES
-#define VR_R15 0x00
-#define VR_R14 0x08
-#define VR_R13 0x10
-#define VR_R12 0x18
-#define VR_RBP 0x20
-#define VR_RBX 0x28
-#define VR_R11 0x30
-#define VR_R10 0x38
-#define VR_R9 0x40
-#define VR_R8 0x48
-#define VR_RAX 0x50
-#define VR_RCX 0x58
-#define VR_RDX 0x60
-#define VR_RSI 0x68
-#define VR_RDI 0x70
-#define VR_RIP 0x78
-#define VR_RFLAGS 0x80
-#define VR_RSP 0x88
+#define VR_R15     0x00
+#define VR_R14     0x08
+#define VR_R13     0x10
+#define VR_R12     0x18
+#define VR_RBP     0x20
+#define VR_RBX     0x28
+#define VR_R11     0x30
+#define VR_R10     0x38
+#define VR_R9      0x40
+#define VR_R8      0x48
+#define VR_RAX     0x50
+#define VR_RCX     0x58
+#define VR_RDX     0x60
+#define VR_RSI     0x68
+#define VR_RDI     0x70
+#define VR_RIP     0x78
+#define VR_RFLAGS  0x80
+#define VR_RSP     0x88
 
 #ifndef __ASSEMBLER__
 #include "thread.h"

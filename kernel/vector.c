@@ -48,11 +48,10 @@ void vector_save(struct thread *thread)
 void vector_trap(void)
 {
     struct thread *thread = cpu.current;
-    struct fault fault = { .is_exception = true, .vector = VECTOR_DEVICE_NOT_AVAILABLE };
+    struct fault fault = {.is_exception = true, .vector = VECTOR_DEVICE_NOT_AVAILABLE};
 
     if (!thread->vector_area) {
-        thread->vector_area =
-            memory_object_allocate(thread->task, cpu_features.fpu_area_size);
+        thread->vector_area = memory_object_allocate(thread->task, cpu_features.fpu_area_size);
         if (!thread->vector_area) {
             fault.reason = ERR_NO_MEMORY;
             fault_raise(thread, &fault);

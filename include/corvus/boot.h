@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #define BOOT_INFORMATION_MAGIC 0x636f7276626f6f74ull
-#define BOOT_RANGES_MAX 64
-#define BOOT_MODULES_MAX 16
+#define BOOT_RANGES_MAX        64
+#define BOOT_MODULES_MAX       16
 
 // A range of physical memory that the first task holds mapped one to one
 // (virtual address = physical address), with all access, so that it can give
@@ -26,8 +26,8 @@ struct boot_module {
 
 struct boot_information {
     uint64_t magic;
-    uint64_t acpi_root; // physical address of the RSDT or XSDT, 0 when there is none
-    uint64_t memory_bytes; // all usable memory the firmware reported
+    uint64_t acpi_root;            // physical address of the RSDT or XSDT, 0 when there is none
+    uint64_t memory_bytes;         // all usable memory the firmware reported
     uint64_t kernel_reserve_bytes; // kept by the kernel for its own objects
     uint32_t acpi_root_is_xsdt;
     uint32_t reserved;

@@ -17,45 +17,46 @@
 #include <corvus/types.h>
 
 // --- The tag -------------------------------------------------------------
-#define TAG_WORDS_MASK 0x7full // bits 0..6: words in the message, 0..64
-#define TAG_RIGHTS_SHIFT 8     // bits 8..11: rights, 0..8
-#define TAG_RIGHTS_MASK (0xfull << TAG_RIGHTS_SHIFT)
-#define TAG_ITEMS_SHIFT 12 // bits 12..14: memory items, 0..4
-#define TAG_ITEMS_MASK (0x7ull << TAG_ITEMS_SHIFT)
-#define TAG_SEND (1ull << 16)    // there is a send phase
-#define TAG_RECEIVE (1ull << 17) // there is a receive phase
-#define TAG_RPC (1ull << 18)     // receive = wait for the reply to this very message
-#define TAG_REPLY (1ull << 19)   // destination is the thread's reply slot. On receipt: the slot is filled
-#define TAG_SEND_DEADLINE (1ull << 20)    // utcb.send_deadline bounds the send phase
+#define TAG_WORDS_MASK   0x7full // bits 0..6: words in the message, 0..64
+#define TAG_RIGHTS_SHIFT 8       // bits 8..11: rights, 0..8
+#define TAG_RIGHTS_MASK  (0xfull << TAG_RIGHTS_SHIFT)
+#define TAG_ITEMS_SHIFT  12 // bits 12..14: memory items, 0..4
+#define TAG_ITEMS_MASK   (0x7ull << TAG_ITEMS_SHIFT)
+#define TAG_SEND         (1ull << 16) // there is a send phase
+#define TAG_RECEIVE      (1ull << 17) // there is a receive phase
+#define TAG_RPC          (1ull << 18) // receive = wait for the reply to this very message
+#define TAG_REPLY                                                                                  \
+    (1ull << 19) // destination is the thread's reply slot. On receipt: the slot is filled
+#define TAG_SEND_DEADLINE    (1ull << 20) // utcb.send_deadline bounds the send phase
 #define TAG_RECEIVE_DEADLINE (1ull << 21) // utcb.receive_deadline bounds the receive phase
-#define TAG_REPLY_RIGHT (1ull << 22)      // utcb.reply names the reply right to hand over
-#define TAG_NOTIFY (1ull << 23)           // not a message: OR word 0 into the port's event bits
-#define TAG_VCPU_RUN (1ull << 24)         // the second system call; see vcpu.h
-#define TAG_ERROR_SHIFT 32                // on return: bits 32..39, an enum corvus_error
-#define TAG_ERROR_MASK (0xffull << TAG_ERROR_SHIFT)
-#define TAG_ERROR_RECEIVE (1ull << 40) // the error happened in the receive phase
+#define TAG_REPLY_RIGHT      (1ull << 22) // utcb.reply names the reply right to hand over
+#define TAG_NOTIFY           (1ull << 23) // not a message: OR word 0 into the port's event bits
+#define TAG_VCPU_RUN         (1ull << 24) // the second system call; see vcpu.h
+#define TAG_ERROR_SHIFT      32           // on return: bits 32..39, an enum corvus_error
+#define TAG_ERROR_MASK       (0xffull << TAG_ERROR_SHIFT)
+#define TAG_ERROR_RECEIVE    (1ull << 40) // the error happened in the receive phase
 
-#define TAG_CALL (TAG_SEND | TAG_RECEIVE | TAG_RPC)
+#define TAG_CALL          (TAG_SEND | TAG_RECEIVE | TAG_RPC)
 #define TAG_REPLY_RECEIVE (TAG_SEND | TAG_RECEIVE | TAG_REPLY)
-#define TAG_RIGHTS(n) ((uint64_t)(n) << TAG_RIGHTS_SHIFT)
-#define TAG_ITEMS(n) ((uint64_t)(n) << TAG_ITEMS_SHIFT)
-#define TAG_ERROR(tag) ((corvus_error_t)(((tag) & TAG_ERROR_MASK) >> TAG_ERROR_SHIFT))
+#define TAG_RIGHTS(n)     ((uint64_t)(n) << TAG_RIGHTS_SHIFT)
+#define TAG_ITEMS(n)      ((uint64_t)(n) << TAG_ITEMS_SHIFT)
+#define TAG_ERROR(tag)    ((corvus_error_t)(((tag)&TAG_ERROR_MASK) >> TAG_ERROR_SHIFT))
 // Deadlines are absolute, in nanoseconds of the clock page. 0 means: do not
 // wait. Without the tag bit the phase waits for ever.
 
 // --- Message ids of the kernel's own messages -----------------------------
 // Nothing keeps others with a send right from using these ids: a port that the
 // kernel is to send to (pager, exceptions, notices) should be given to nobody else.
-#define MESSAGE_ID_EVENT 0xffff0001u        // word 0: event bits since the last one
-#define MESSAGE_ID_PAGE_FAULT 0xffff0002u   // struct page_fault_message; answer: MAP item or error
-#define MESSAGE_ID_EXCEPTION 0xffff0003u    // struct exception_message; answer: word 0
-#define MESSAGE_ID_DEAD_NAME 0xffff0004u    // word 0: the name it was asked for
-#define MESSAGE_ID_NO_SENDERS 0xffff0005u   // word 0: label of the port
+#define MESSAGE_ID_EVENT         0xffff0001u // word 0: event bits since the last one
+#define MESSAGE_ID_PAGE_FAULT    0xffff0002u // struct page_fault_message; answer: MAP item or error
+#define MESSAGE_ID_EXCEPTION     0xffff0003u // struct exception_message; answer: word 0
+#define MESSAGE_ID_DEAD_NAME     0xffff0004u // word 0: the name it was asked for
+#define MESSAGE_ID_NO_SENDERS    0xffff0005u // word 0: label of the port
 #define MESSAGE_ID_SEND_POSSIBLE 0xffff0006u // word 0: the name it was asked for
 
 // Kinds of notification for task_request_notification.
-#define NOTIFY_DEAD_NAME 1u
-#define NOTIFY_NO_SENDERS 2u
+#define NOTIFY_DEAD_NAME     1u
+#define NOTIFY_NO_SENDERS    2u
 #define NOTIFY_SEND_POSSIBLE 3u
 
 #ifndef __ASSEMBLER__
@@ -79,8 +80,8 @@ struct message_item {
     uint64_t length;
     uint64_t offset;
 };
-#define ITEM_COPY 1u
-#define ITEM_MAP 2u
+#define ITEM_COPY  1u
+#define ITEM_MAP   2u
 #define ITEM_GRANT 3u
 
 // Where the receiver lets memory arrive. Length 0: nowhere.
@@ -100,8 +101,8 @@ struct utcb {
     uint64_t send_deadline;
     uint64_t receive_deadline;
     uint64_t reserved[23];
-    struct utcb *self;   // user address of this page, written once by the kernel
-    uint8_t user[3096];  // never touched by the kernel
+    struct utcb *self;  // user address of this page, written once by the kernel
+    uint8_t user[3096]; // never touched by the kernel
 };
 _Static_assert(sizeof(struct utcb) == PAGE_BYTES, "one page");
 _Static_assert(offsetof(struct utcb, rights) == 0x200, "ABI");
@@ -136,6 +137,6 @@ struct exception_message {
     uint64_t reason; // for vector 14: the pager's enum corvus_error
 };
 #define EXCEPTION_TERMINATE 0u
-#define EXCEPTION_RESUME 1u
+#define EXCEPTION_RESUME    1u
 
 #endif

@@ -15,10 +15,10 @@
 
 #include <corvus/types.h>
 
-#define VCPU_EXIT_SYSCALL 1u   // the guest executed `syscall`
+#define VCPU_EXIT_SYSCALL    1u // the guest executed `syscall`
 #define VCPU_EXIT_PAGE_FAULT 2u // fault_address, error_code
-#define VCPU_EXIT_EXCEPTION 3u  // vector, error_code
-#define VCPU_EXIT_EVENT 4u      // pending & ~0 became non-zero while events were enabled
+#define VCPU_EXIT_EXCEPTION  3u // vector, error_code
+#define VCPU_EXIT_EVENT      4u // pending & ~0 became non-zero while events were enabled
 
 #ifndef __ASSEMBLER__
 
@@ -36,13 +36,13 @@ struct vcpu_state {
     struct vcpu_registers server; // where an event or fault interrupted the server itself
     uint64_t entry;               // ip of the server's event entry; 0: no upcalls
     uint32_t events_enabled;      // 1: a pending event exits the guest / enters the server
-    uint32_t in_entry;            // set at an entry; the server clears it when it has copied `server`.
-                                  // A fault before that goes to the thread's pager or exception port
-    uint64_t pending;       // event bits; OR-ed in by the kernel, cleared by the server (atomically)
-    uint64_t fpu_area;      // address of the guest's vector save area in the server; 0: none
-    uint32_t reason;        // why `entry` was entered (VCPU_EXIT_*), or why the guest left
-    uint32_t vector;        // processor vector of an exception
-    uint64_t error_code;    // of the processor
+    uint32_t in_entry;   // set at an entry; the server clears it when it has copied `server`.
+                         // A fault before that goes to the thread's pager or exception port
+    uint64_t pending;    // event bits; OR-ed in by the kernel, cleared by the server (atomically)
+    uint64_t fpu_area;   // address of the guest's vector save area in the server; 0: none
+    uint32_t reason;     // why `entry` was entered (VCPU_EXIT_*), or why the guest left
+    uint32_t vector;     // processor vector of an exception
+    uint64_t error_code; // of the processor
     uint64_t fault_address; // CR2
     uint64_t reserved[16];
 };

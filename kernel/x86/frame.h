@@ -5,24 +5,24 @@
 // what the system-call ABI keeps, and its message registers.
 #pragma once
 
-#define FRAME_RBX 0x00
-#define FRAME_RBP 0x08
-#define FRAME_R15 0x10
-#define FRAME_WORDS 0x18
-#define FRAME_RDI 0x48
-#define FRAME_RSI 0x50
-#define FRAME_RDX 0x58
-#define FRAME_RAX 0x60
-#define FRAME_RCX 0x68
-#define FRAME_R11 0x70
+#define FRAME_RBX    0x00
+#define FRAME_RBP    0x08
+#define FRAME_R15    0x10
+#define FRAME_WORDS  0x18
+#define FRAME_RDI    0x48
+#define FRAME_RSI    0x50
+#define FRAME_RDX    0x58
+#define FRAME_RAX    0x60
+#define FRAME_RCX    0x68
+#define FRAME_R11    0x70
 #define FRAME_VECTOR 0x78
-#define FRAME_ERROR 0x80
-#define FRAME_RIP 0x88
-#define FRAME_CS 0x90
+#define FRAME_ERROR  0x80
+#define FRAME_RIP    0x88
+#define FRAME_CS     0x90
 #define FRAME_RFLAGS 0x98
-#define FRAME_RSP 0xa0
-#define FRAME_SS 0xa8
-#define FRAME_BYTES 0xb0
+#define FRAME_RSP    0xa0
+#define FRAME_SS     0xa8
+#define FRAME_BYTES  0xb0
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>

@@ -5,10 +5,11 @@
 // but for slot 510 (see descriptor.h) in address spaces with I/O rights.
 #pragma once
 
-#define PAGE_SIZE        4096
-#define KERNEL_OFFSET    0xffffffff80000000
-#define DIRECT_MAP_BASE  0xffff800000000000
-#define DIRECT_MAP_LIMIT 0x2000000000 /* 128 GiB: what names of mapping nodes reach; memory above is not used */
+#define PAGE_SIZE       4096
+#define KERNEL_OFFSET   0xffffffff80000000
+#define DIRECT_MAP_BASE 0xffff800000000000
+#define DIRECT_MAP_LIMIT                                                                           \
+    0x2000000000 /* 128 GiB: what names of mapping nodes reach; memory above is not used */
 
 // Bits of page table entries, Intel SDM volume 3, section 4.5.
 #define PTE_PRESENT       0x001

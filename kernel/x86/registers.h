@@ -11,8 +11,9 @@
 #include "x86/instructions.h"
 
 // Flags a user may choose: CF PF AF ZF SF TF DF OF RF AC ID.
-#define FLAGS_USER (0x1u | 0x4u | 0x10u | 0x40u | 0x80u | 0x100u | 0x400u | 0x800u | 0x10000u | \
-                    0x40000u | 0x200000u)
+#define FLAGS_USER                                                                                 \
+    (0x1u | 0x4u | 0x10u | 0x40u | 0x80u | 0x100u | 0x400u | 0x800u | 0x10000u | 0x40000u |        \
+     0x200000u)
 #define FLAGS_FIXED 0x202u // IF and the bit that is always one
 
 static inline uint64_t flags_sanitise(uint64_t flags)
@@ -32,11 +33,26 @@ static inline void registers_from_frame(struct vcpu_registers *to, const struct 
                                         uint64_t fs_base, uint64_t gs_base)
 {
     *to = (struct vcpu_registers){
-        .r15 = frame->r15, .r14 = frame->words[5], .r13 = frame->words[4], .r12 = frame->words[3],
-        .rbp = frame->rbp, .rbx = frame->rbx, .r11 = frame->r11, .r10 = frame->words[2],
-        .r9 = frame->words[1], .r8 = frame->words[0], .rax = frame->rax, .rcx = frame->rcx,
-        .rdx = frame->rdx, .rsi = frame->rsi, .rdi = frame->rdi, .rip = frame->rip,
-        .rflags = frame->rflags, .rsp = frame->rsp, .fs_base = fs_base, .gs_base = gs_base,
+        .r15 = frame->r15,
+        .r14 = frame->words[5],
+        .r13 = frame->words[4],
+        .r12 = frame->words[3],
+        .rbp = frame->rbp,
+        .rbx = frame->rbx,
+        .r11 = frame->r11,
+        .r10 = frame->words[2],
+        .r9 = frame->words[1],
+        .r8 = frame->words[0],
+        .rax = frame->rax,
+        .rcx = frame->rcx,
+        .rdx = frame->rdx,
+        .rsi = frame->rsi,
+        .rdi = frame->rdi,
+        .rip = frame->rip,
+        .rflags = frame->rflags,
+        .rsp = frame->rsp,
+        .fs_base = fs_base,
+        .gs_base = gs_base,
     };
 }
 

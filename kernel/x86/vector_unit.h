@@ -9,10 +9,10 @@
 #include "x86/instructions.h"
 #include "x86/memory.h"
 
-#define MXCSR_DEFAULT 0x1f80u
+#define MXCSR_DEFAULT      0x1f80u
 #define MXCSR_MASK_DEFAULT 0xffbfu
-#define FCW_DEFAULT 0x37fu
-#define XSAVE_HEADER 512
+#define FCW_DEFAULT        0x37fu
+#define XSAVE_HEADER       512
 
 struct vector_state {
     uint16_t fcw, fsw;

@@ -64,8 +64,8 @@ static void drop_pair(void)
 static unsigned send_bytes(struct message *message, uint64_t address, uint64_t length)
 {
     *message = (struct message){.destination = port.send, .id = 1};
-    utcb_self()->items[0] = (struct message_item){
-        .kind = ITEM_COPY, .address = address, .length = length};
+    utcb_self()->items[0] =
+        (struct message_item){.kind = ITEM_COPY, .address = address, .length = length};
     return message_do(message, TAG_CALL | TAG_ITEMS(1));
 }
 
@@ -97,8 +97,8 @@ static void copy_and_check(uint64_t from, uint64_t to, uint64_t length)
 
 static void test_sizes(void)
 {
-    static const uint64_t lengths[] = {1, 7, 8, 4095, 4096, 4097, 16384, 65536, 65537, 300001,
-                                       MESSAGE_COPY_MAX};
+    static const uint64_t lengths[] = {
+        1, 7, 8, 4095, 4096, 4097, 16384, 65536, 65537, 300001, MESSAGE_COPY_MAX};
 
     make_pair(COPY_PAGES);
     for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
@@ -237,8 +237,8 @@ static void missing_sender(void *argument)
     utcb_self()->items[0] = (struct message_item){
         .kind = ITEM_COPY, .address = CHILD_AREA + 3, .length = sender_length};
     utcb_self()->send_deadline = sender_deadline ? clock_now_ns() + sender_deadline : 0;
-    sender_result = message_do(&message, TAG_SEND | TAG_ITEMS(1) |
-                                             (sender_deadline ? TAG_SEND_DEADLINE : 0));
+    sender_result =
+        message_do(&message, TAG_SEND | TAG_ITEMS(1) | (sender_deadline ? TAG_SEND_DEADLINE : 0));
 }
 
 static unsigned receive_with(void *buffer, uint64_t length, uint64_t time)
@@ -264,8 +264,7 @@ static void sender_pages_missing(enum pager_policy policy, uint64_t deadline, un
     sender_deadline = deadline;
     sender_length = 30 * PAGE_BYTES;
     sender_result = 999;
-    child_start(child, missing_sender,
-                (void *)(uint64_t)child_give(child, copy_send(port.send)));
+    child_start(child, missing_sender, (void *)(uint64_t)child_give(child, copy_send(port.send)));
     EXPECT_EQUAL(receive_with(shadow, 40 * PAGE_BYTES, received ? 20 * SHORT_TIME : LONG_TIME),
                  received);
     child_join(child);

@@ -102,10 +102,10 @@ static port_name_t make_timer(uint64_t event_bits)
 static unsigned wait_event(uint64_t time)
 {
     struct message message = {.receive_from = port.receive};
-    unsigned outcome_ = message_do_within(&message, TAG_RECEIVE, time);
+    unsigned received = message_do_within(&message, TAG_RECEIVE, time);
 
     bits = message.words[0];
-    return outcome_;
+    return received;
 }
 
 static void test_timer_once(void)
@@ -166,8 +166,10 @@ static void test_timer_hostile_period(void)
     port = port_make(0xe7);
     port_name_t timer = make_timer(1);
     for (unsigned i = 0; i < sizeof periods / sizeof periods[0]; i++) {
-        EXPECT_OK(timer_set(timer, clock_now_ns() + MILLISECOND, periods[i]));
-        EXPECT_OK(wait_event(LONG_TIME));
+        corvus_error_t error = timer_set(timer, clock_now_ns() + MILLISECOND, periods[i]);
+        EXPECT(error == ERR_OK || error == ERR_INVALID_ARGUMENT);
+        if (error == ERR_OK)
+            EXPECT_OK(wait_event(LONG_TIME));
         EXPECT_EQUAL(wait_event(5 * MILLISECOND), ERR_TIMED_OUT | IN_RECEIVE);
     }
     right_drop(timer);

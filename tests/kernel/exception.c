@@ -5,7 +5,7 @@
 
 #include <corvus/vcpu.h>
 
-#define FLAG_TRAP 0x100u
+#define FLAG_TRAP      0x100u
 #define FLAG_ALIGNMENT 0x40000u
 
 // Where a tried instruction is, and where to go on behind it.

@@ -134,9 +134,9 @@ static void expect_refused(uint64_t address, uint64_t error_code)
     step++;
 }
 
-#define PRESENT 1u
-#define WRITING 2u
-#define USER 4u
+#define PRESENT  1u
+#define WRITING  2u
+#define USER     4u
 #define FETCHING 16u
 
 // Every address and way of access that must not be, from user mode.
@@ -209,8 +209,8 @@ static void test_unmapped_in_use(void)
     unsigned faults = pager.faults;
     pager.pages = pages + 8 * PAGE_BYTES;
     *(uint64_t *)pager.pages = 0xabc;
-    EXPECT_OK(memory_unmap(NAME_TASK_SELF, (uint64_t)pages, PAGE_BYTES, ACCESS_ALL, NULL, NULL,
-                           NULL));
+    EXPECT_OK(
+        memory_unmap(NAME_TASK_SELF, (uint64_t)pages, PAGE_BYTES, ACCESS_ALL, NULL, NULL, NULL));
     child_join(child);
     EXPECT_EQUAL(seen, 0xabc);
     EXPECT_EQUAL(pager.faults, faults + 1);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAILURES_MAX 4
+#define FAILURES_MAX      4
 #define SLOW_MILLISECONDS 1000
 
 struct failure {
@@ -120,8 +120,8 @@ static void account_check(const struct account *before)
     struct account after = account_read();
 
     // What a dead task leaves is freed in the background.
-    for (unsigned i = 0; i < 200 && (after.kernel_free != before->kernel_free ||
-                                     after.quota != before->quota);
+    for (unsigned i = 0;
+         i < 200 && (after.kernel_free != before->kernel_free || after.quota != before->quota);
          i++) {
         sleep_for(MILLISECOND);
         after = account_read();

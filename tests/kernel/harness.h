@@ -27,11 +27,10 @@ struct test_group {
 extern const struct test_group message_tests, send_tests, reply_tests, reply_right_tests,
     right_tests, transfer_tests, notice_tests, port_set_tests, copy_tests, item_tests, map_tests,
     quota_tests, fault_tests, exception_tests, state_tests, wait_tests, schedule_tests, event_tests,
-    vcpu_tests, vcpu_server_tests, service_tests, device_tests, latency_tests;
+    vcpu_tests, vcpu_server_tests, service_tests, middle_tests, device_tests, latency_tests;
 
 void expect(bool holds, const char *file, int line, const char *text);
-void expect_equal(uint64_t actual, uint64_t expected, const char *file, int line,
-                  const char *text);
+void expect_equal(uint64_t actual, uint64_t expected, const char *file, int line, const char *text);
 #define EXPECT(condition) expect((condition), __FILE__, __LINE__, #condition)
 #define EXPECT_EQUAL(actual, expected)                                                             \
     expect_equal((uint64_t)(actual), (uint64_t)(expected), __FILE__, __LINE__, #actual)
@@ -46,8 +45,8 @@ __attribute__((format(printf, 1, 2))) void remark(const char *format, ...);
 // --- Messages -----------------------------------------------------------------
 
 #define MILLISECOND 1000000ull
-#define SHORT_TIME (2 * MILLISECOND) // what a wait that must time out is given
-#define LONG_TIME (5000 * MILLISECOND) // what one that must not is given
+#define SHORT_TIME  (2 * MILLISECOND)    // what a wait that must time out is given
+#define LONG_TIME   (5000 * MILLISECOND) // what one that must not is given
 
 // Every tag a test expects an error in: the error, and whether it happened in
 // the receive phase.
@@ -84,7 +83,7 @@ uint64_t counter_read(unsigned index);
 
 // --- Helper threads of this task ------------------------------------------------
 
-#define HELPERS_MAX 8
+#define HELPERS_MAX        8
 #define HELPER_STACK_BYTES 16384
 
 struct helper {
@@ -104,8 +103,8 @@ struct helper *helper_create(int priority); // suspended, for a start by hand
 uint64_t helper_stack(const struct helper *helper);
 // For helper_create: what to give thread_start as ip, with the helper as argument.
 void helper_begin(struct helper *helper);
-void helper_join(struct helper *helper);    // waits until it has ended
-void helper_destroy(struct helper *helper); // ends it, whatever it does
+void helper_join(struct helper *helper);                        // waits until it has ended
+void helper_destroy(struct helper *helper);                     // ends it, whatever it does
 bool helper_waits(const struct helper *helper, uint64_t state); // until it is in that state
 
 // --- Other tasks -----------------------------------------------------------------
@@ -122,15 +121,15 @@ struct child {
     volatile bool done;
 };
 
-#define CHILD_QUOTA (512ull << 10)
-#define CHILD_UTCB 0x700000000000ull
-#define CHILD_AREA 0x100000000000ull // where tests map what only the child sees
+#define CHILD_QUOTA  (512ull << 10)
+#define CHILD_UTCB   0x700000000000ull
+#define CHILD_AREA   0x100000000000ull // where tests map what only the child sees
 #define CHILDREN_MAX 4
 
 struct child *child_create(void);
 struct child *child_create_with(uint64_t quota, uint64_t flags);
 void child_start(struct child *child, void (*function)(void *), void *argument);
-struct child *child_run(void (*function)(void *), void *argument); // create and start
+struct child *child_run(void (*function)(void *), void *argument);       // create and start
 port_name_t child_give(struct child *child, struct message_right right); // returns its name there
 bool child_waits(const struct child *child, uint64_t state);
 void child_join(struct child *child); // waits until the function has returned
@@ -151,6 +150,7 @@ struct test_pager {
     volatile unsigned faults;
     volatile unsigned exceptions;
     volatile uint64_t resume; // what exceptions are answered with: EXCEPTION_*
+    uint64_t kept;            // reply right of the last fault that was not answered
     struct page_fault_message last_fault;
     struct exception_message last_exception;
     void (*on_exception)(struct test_pager *pager); // before the answer; may be NULL

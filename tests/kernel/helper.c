@@ -8,8 +8,8 @@
 #include <sys/mman.h>
 
 #define HELPER_UTCB 0x680000000000ull
-#define POLL_TIME (20 * NANOSECONDS_PER_MICROSECOND)
-#define POLL_LIMIT 100000
+#define POLL_TIME   (20 * NANOSECONDS_PER_MICROSECOND)
+#define POLL_LIMIT  100000
 
 extern char __executable_start, _end;
 
@@ -307,7 +307,7 @@ void child_destroy(struct child *child)
 
 // A pool that stays, so that its page tables do not count in any test. Pages
 // of 4 KiB, since no allocation is larger than a piece.
-#define POOL_PAGES 1024ull
+#define POOL_PAGES  1024ull
 #define PIECE_BYTES (128ull << 10)
 
 static uint64_t pool_start, pool_next, pool_live;
@@ -343,8 +343,8 @@ void pages_free(void *pages, uint64_t count)
 {
     uint64_t address = (uint64_t)pages;
 
-    EXPECT_OK(memory_unmap(NAME_TASK_SELF, address, count * PAGE_BYTES, ACCESS_ALL, NULL, NULL,
-                           NULL));
+    EXPECT_OK(
+        memory_unmap(NAME_TASK_SELF, address, count * PAGE_BYTES, ACCESS_ALL, NULL, NULL, NULL));
     if (--pool_live == 0)
         pool_next = 0;
 }

@@ -110,8 +110,8 @@ static void test_map(void)
     EXPECT_EQUAL(access_at(WINDOW + PAGE_BYTES), ACCESS_READ);
     // Shared, and still the sender's.
     *(uint64_t *)(pages + 3 * PAGE_BYTES) = 0xfeed;
-    EXPECT_OK(memory_info(NAME_TASK_SELF, (uint64_t)pages + 3 * PAGE_BYTES, NULL, NULL, &derived,
-                          NULL));
+    EXPECT_OK(
+        memory_info(NAME_TASK_SELF, (uint64_t)pages + 3 * PAGE_BYTES, NULL, NULL, &derived, NULL));
     EXPECT_EQUAL(derived, 1);
     drop_pair();
 }
@@ -134,8 +134,8 @@ static void test_grant(void)
     EXPECT_EQUAL(access, 0);
     EXPECT_EQUAL(access_at(WINDOW + 5 * PAGE_BYTES), ACCESS_READ | ACCESS_WRITE);
     // It is derived from what it was derived from.
-    EXPECT_OK(memory_unmap(NAME_TASK_SELF, (uint64_t)granted, PAGE_BYTES, ACCESS_ALL, NULL, NULL,
-                           NULL));
+    EXPECT_OK(
+        memory_unmap(NAME_TASK_SELF, (uint64_t)granted, PAGE_BYTES, ACCESS_ALL, NULL, NULL, NULL));
     EXPECT_EQUAL(access_at(WINDOW + 5 * PAGE_BYTES), 0);
     drop_pair();
     pages_free(granted, 1);

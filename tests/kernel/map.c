@@ -70,9 +70,9 @@ static void test_refused(void)
                  ERR_NOT_MAPPED);
     EXPECT_EQUAL(access_at(child->task, CHILD_AREA + 3 * PAGE_BYTES), ACCESS_READ);
     EXPECT_EQUAL(access_at(child->task, CHILD_AREA + 20 * PAGE_BYTES), 0);
-    EXPECT_EQUAL(memory_unmap(child->task, CHILD_AREA + 1, PAGE_BYTES, ACCESS_ALL, NULL, NULL,
-                              NULL),
-                 ERR_INVALID_RANGE);
+    EXPECT_EQUAL(
+        memory_unmap(child->task, CHILD_AREA + 1, PAGE_BYTES, ACCESS_ALL, NULL, NULL, NULL),
+        ERR_INVALID_RANGE);
     EXPECT_EQUAL(memory_unmap(child->task, CHILD_AREA, 0, ACCESS_ALL, NULL, NULL, NULL),
                  ERR_INVALID_RANGE);
     EXPECT_EQUAL(memory_unmap(child->task, CHILD_AREA, PAGE_BYTES, 8, NULL, NULL, NULL),
@@ -99,7 +99,7 @@ static void test_info(void)
     EXPECT_OK(memory_info(NAME_TASK_SELF, SCRATCH + 123, &access, NULL, &derived, NULL));
     EXPECT_EQUAL(access, ACCESS_READ);
     EXPECT_EQUAL(derived, 0);
-    static const uint64_t nowhere[] = {SCRATCH + PAGE_BYTES, 0, USER_END, 1ull << 63,
+    static const uint64_t nowhere[] = {SCRATCH + PAGE_BYTES,  0,         USER_END, 1ull << 63,
                                        0xffffffff80000000ull, UINT64_MAX};
     for (unsigned i = 0; i < sizeof nowhere / sizeof nowhere[0]; i++)
         EXPECT_EQUAL(access_at(NAME_TASK_SELF, nowhere[i]), 0);
@@ -135,8 +135,8 @@ static void test_three_tasks(void)
     EXPECT_EQUAL(access_at(c->task, CHILD_AREA), ACCESS_READ);
     EXPECT_EQUAL(access_at(c->task, CHILD_AREA + PAGE_BYTES), READ_WRITE);
     // b loses its own, and c with it.
-    EXPECT_OK(memory_unmap(b->task, CHILD_AREA, PAGE_BYTES, ACCESS_ALL | MEMORY_SELF, NULL, NULL,
-                           NULL));
+    EXPECT_OK(
+        memory_unmap(b->task, CHILD_AREA, PAGE_BYTES, ACCESS_ALL | MEMORY_SELF, NULL, NULL, NULL));
     EXPECT_EQUAL(access_at(a->task, CHILD_AREA), READ_WRITE);
     EXPECT_EQUAL(access_at(b->task, CHILD_AREA), 0);
     EXPECT_EQUAL(access_at(c->task, CHILD_AREA), 0);
@@ -169,8 +169,8 @@ static void ask(uint64_t address, uint64_t count, uint64_t expected_accessed,
 {
     uint64_t accessed = 99, dirty = 99, mapped = 0;
 
-    EXPECT_OK(memory_unmap(NAME_TASK_SELF, address, count * PAGE_BYTES, 0, &mapped, &accessed,
-                           &dirty));
+    EXPECT_OK(
+        memory_unmap(NAME_TASK_SELF, address, count * PAGE_BYTES, 0, &mapped, &accessed, &dirty));
     EXPECT_EQUAL(mapped, count);
     EXPECT_EQUAL(accessed, expected_accessed);
     EXPECT_EQUAL(dirty, expected_dirty);
@@ -183,8 +183,8 @@ static void test_accessed(void)
     pages = pages_allocate(70);
     (void)memory_unmap(NAME_TASK_SELF, (uint64_t)pages, 64 * PAGE_BYTES, 0, NULL, NULL, NULL);
     ask((uint64_t)pages, 64, 0, 0);
-    EXPECT_OK(memory_map(child->task, (uint64_t)pages, CHILD_AREA, 70 * PAGE_BYTES, READ_WRITE,
-                         NULL));
+    EXPECT_OK(
+        memory_map(child->task, (uint64_t)pages, CHILD_AREA, 70 * PAGE_BYTES, READ_WRITE, NULL));
     child_start(child, touch, NULL);
     child_join(child);
     ask((uint64_t)pages, 64, 6, 4);
@@ -287,8 +287,8 @@ static void test_large(void)
         return;
     }
     child = child_create();
-    EXPECT_OK(memory_map(child->task, (uint64_t)large, CHILD_AREA, LARGE_PAGE_BYTES, READ_WRITE,
-                         NULL));
+    EXPECT_OK(
+        memory_map(child->task, (uint64_t)large, CHILD_AREA, LARGE_PAGE_BYTES, READ_WRITE, NULL));
     EXPECT_OK(memory_info(child->task, CHILD_AREA + 12345, NULL, &bytes, NULL, NULL));
     EXPECT_EQUAL(bytes, LARGE_PAGE_BYTES);
     EXPECT_OK(task_info(child->task, NULL, NULL, NULL, NULL, NULL, &mapped));
@@ -304,8 +304,8 @@ static void test_large(void)
     EXPECT_EQUAL(access_at(child->task, CHILD_AREA + LARGE_PAGE_BYTES), 0);
     EXPECT_EQUAL(access_at(child->task, CHILD_AREA), 0);
     // Mapped, split by a hole in the child.
-    EXPECT_OK(memory_map(child->task, (uint64_t)large, CHILD_AREA, LARGE_PAGE_BYTES, READ_WRITE,
-                         NULL));
+    EXPECT_OK(
+        memory_map(child->task, (uint64_t)large, CHILD_AREA, LARGE_PAGE_BYTES, READ_WRITE, NULL));
     EXPECT_OK(memory_unmap(child->task, CHILD_AREA + 3 * PAGE_BYTES, PAGE_BYTES,
                            ACCESS_ALL | MEMORY_SELF, &mapped, NULL, NULL));
     EXPECT_EQUAL(mapped, 1);

@@ -4,7 +4,7 @@
 #include "harness.h"
 
 #define STAMP(call, word) ((uint64_t)(call) << 32 | 0xabc00000u | (uint64_t)(word))
-#define ECHO_STOP 0xdeadu
+#define ECHO_STOP         0xdeadu
 
 static struct test_port echo_port;
 
@@ -173,8 +173,7 @@ static void test_rpc_queued(void)
         EXPECT_EQUAL(message.tag, MESSAGE_WORDS | TAG_REPLY);
         EXPECT_EQUAL(message.id, i);
         for (unsigned word = 0; word < MESSAGE_WORDS; word++)
-            EXPECT_EQUAL(word < 6 ? message.words[word] : utcb_self()->words[word],
-                         STAMP(i, word));
+            EXPECT_EQUAL(word < 6 ? message.words[word] : utcb_self()->words[word], STAMP(i, word));
         EXPECT(helper_waits(helpers[i], THREAD_CALLING));
         message = (struct message){.words = {1000 + i}};
         EXPECT_OK(message_do(&message, TAG_SEND | TAG_REPLY | 1));
@@ -248,8 +247,12 @@ static void test_bad_destinations(void)
         {port.receive, ERR_INVALID_RIGHT},
         {set, ERR_INVALID_RIGHT},
     };
-    const uint64_t tags[] = {TAG_SEND, TAG_CALL, TAG_SEND | TAG_NOTIFY, TAG_SEND | TAG_RECEIVE,
-                             TAG_CALL | 64, TAG_CALL | TAG_SEND_DEADLINE};
+    const uint64_t tags[] = {TAG_SEND,
+                             TAG_CALL,
+                             TAG_SEND | TAG_NOTIFY,
+                             TAG_SEND | TAG_RECEIVE,
+                             TAG_CALL | 64,
+                             TAG_CALL | TAG_SEND_DEADLINE};
 
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (unsigned t = 0; t < sizeof tags / sizeof tags[0]; t++) {

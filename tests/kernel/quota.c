@@ -101,8 +101,8 @@ static void end_tasks(uint64_t count)
 static unsigned make_tables(uint64_t i)
 {
     // A page table, and more, for each page.
-    return memory_map(NAME_TASK_SELF, (uint64_t)&made & ~(PAGE_BYTES - 1),
-                      CHILD_AREA + (i << 30), PAGE_BYTES, ACCESS_READ, NULL);
+    return memory_map(NAME_TASK_SELF, (uint64_t)&made & ~(PAGE_BYTES - 1), CHILD_AREA + (i << 30),
+                      PAGE_BYTES, ACCESS_READ, NULL);
 }
 
 static unsigned make_mappings(uint64_t i)

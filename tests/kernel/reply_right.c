@@ -244,8 +244,8 @@ static void pass_on(void (*function)(void *), bool as_reply_right, bool waiting)
     utcb_self()->reply = move_send_once((port_name_t)name);
     utcb_self()->rights[0] = move_send_once((port_name_t)name);
     message = (struct message){.destination = third.send, .words = {7}};
-    EXPECT_OK(message_do(&message,
-                         TAG_SEND | (as_reply_right ? TAG_REPLY_RIGHT : TAG_RIGHTS(1)) | 1));
+    EXPECT_OK(
+        message_do(&message, TAG_SEND | (as_reply_right ? TAG_REPLY_RIGHT : TAG_RIGHTS(1)) | 1));
     EXPECT_EQUAL(right_kind((port_name_t)name), RIGHT_NONE);
     if (!waiting)
         child_start(child, function, (void *)(uint64_t)third.receive);

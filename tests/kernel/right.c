@@ -42,8 +42,7 @@ static const uint8_t outcome_of[MOVE_RECEIVE + 1][NAMES_END] = {
 
 static bool moves(uint32_t disposition)
 {
-    return disposition == MOVE_SEND || disposition == MOVE_SEND_ONCE ||
-           disposition == MOVE_RECEIVE;
+    return disposition == MOVE_SEND || disposition == MOVE_SEND_ONCE || disposition == MOVE_RECEIVE;
 }
 
 // By a message to a port of our own, received at once.
@@ -99,7 +98,7 @@ static void every_disposition(corvus_error_t (*carry)(struct message_right, port
             uint64_t old = right_kind(names[kind]);
             utcb_self()->send_deadline = 0;
             corvus_error_t error = carry(message_right(names[kind], disposition), &name);
-            EXPECT_EQUAL(error, !known ? ERR_INVALID_ARGUMENT
+            EXPECT_EQUAL(error, !known     ? ERR_INVALID_ARGUMENT
                                 : expected ? ERR_OK
                                            : ERR_INVALID_RIGHT);
             EXPECT_EQUAL(right_kind(name), error ? (uint64_t)RIGHT_NONE : expected);

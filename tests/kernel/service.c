@@ -77,7 +77,8 @@ static void each_service(void (*test)(unsigned object, const struct service *ser
 
 // The failing service is in the upper half of what a failure shows.
 #define EXPECT_OF(service, actual, expected)                                                       \
-    EXPECT_EQUAL((uint64_t)(service)->id << 32 | (actual), (uint64_t)(service)->id << 32 | (expected))
+    EXPECT_EQUAL((uint64_t)(service)->id << 32 | (actual),                                         \
+                 (uint64_t)(service)->id << 32 | (expected))
 
 static void at_wrong_objects(unsigned object, const struct service *service)
 {
@@ -99,8 +100,9 @@ static void test_wrong_objects(void)
 
 static void test_unknown(void)
 {
-    static const uint32_t ids[] = {0, 1, 0x100, 0x1ff, 0x200, 0x2ff, 0x3ff, 0x6ff, 0x60000,
-                                   0x10101, 0x80000101u, 0xffffffffu, 0x115, 0x211, 0x306, 0x602};
+    static const uint32_t ids[] = {0,     1,     0x100,   0x1ff,   0x200,       0x2ff,
+                                   0x3ff, 0x6ff, 0x60000, 0x10101, 0x80000101u, 0xffffffffu,
+                                   0x115, 0x211, 0x306,   0x602};
 
     make_targets();
     for (unsigned object = 0; object < OBJECTS; object++)
@@ -122,10 +124,10 @@ static void with_wrong_shape(unsigned object, const struct service *service)
               service->rights ? ERR_INVALID_NAME : ERR_INVALID_ARGUMENT);
     if (service->rights > 0)
         EXPECT_OF(service, call(target, service->id, service->words), ERR_INVALID_ARGUMENT);
-    EXPECT_OF(service,
-              call(target, service->id,
-                   service->words | TAG_RIGHTS(service->rights) | TAG_ITEMS(1)),
-              ERR_INVALID_ARGUMENT);
+    EXPECT_OF(
+        service,
+        call(target, service->id, service->words | TAG_RIGHTS(service->rights) | TAG_ITEMS(1)),
+        ERR_INVALID_ARGUMENT);
 }
 
 static void test_wrong_shape(void)
@@ -159,8 +161,8 @@ static void test_dead(void)
     for (unsigned object = TASK; object <= THREAD; object++)
         for (unsigned i = 0; i < objects[object].count; i++) {
             const struct service *service = &objects[object].services[i];
-            corvus_error_t error = call(targets[object], service->id,
-                                        service->words | TAG_RIGHTS(service->rights));
+            corvus_error_t error =
+                call(targets[object], service->id, service->words | TAG_RIGHTS(service->rights));
             EXPECT_OF(service, error == ERR_PEER_DIED || error == ERR_TERMINATED, 1);
         }
     drop_targets();
@@ -247,9 +249,8 @@ static void test_no_reply(void)
     EXPECT_EQUAL(right_kind(other.send), RIGHT_DEAD);
     right_drop(other.send);
     // Sent, then received from something else in one call.
-    message = (struct message){.destination = NAME_TASK_SELF,
-                               .receive_from = port.receive,
-                               .id = SERVICE_task_info};
+    message = (struct message){
+        .destination = NAME_TASK_SELF, .receive_from = port.receive, .id = SERVICE_task_info};
     utcb_self()->reply = make_send_once(port.receive);
     EXPECT_OK(message_do(&message, TAG_SEND | TAG_RECEIVE | TAG_REPLY_RIGHT));
     EXPECT_EQUAL(message.tag, 7);

@@ -164,8 +164,12 @@ static void test_registers(void)
 
 static void test_hostile_registers(void)
 {
-    static const uint64_t bad[] = {USER_END, 0x0000800000000000ull, 0xffff800000000000ull,
-                                   0xffffffff80100000ull, 0x8000000000000000ull, UINT64_MAX};
+    static const uint64_t bad[] = {USER_END,
+                                   0x0000800000000000ull,
+                                   0xffff800000000000ull,
+                                   0xffffffff80100000ull,
+                                   0x8000000000000000ull,
+                                   UINT64_MAX};
     struct helper *helper = helper_create(-1);
     struct vcpu_registers good = {0};
 
@@ -247,8 +251,8 @@ static void test_bases(void)
         helpers[i] = helper_create(0);
         helpers[i]->function = read_fs;
         helpers[i]->argument = (void *)i;
-        EXPECT_OK(thread_start(helpers[i]->thread, (uint64_t)helper_begin,
-                               helper_stack(helpers[i]), (uint64_t)helpers[i], 0x4000000 + i));
+        EXPECT_OK(thread_start(helpers[i]->thread, (uint64_t)helper_begin, helper_stack(helpers[i]),
+                               (uint64_t)helpers[i], 0x4000000 + i));
     }
     for (unsigned i = 0; i < 3; i++)
         helper_join(helpers[i]);

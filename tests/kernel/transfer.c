@@ -27,8 +27,8 @@ static void test_failed_send_moves_nothing(void)
     EXPECT_OK(task_insert_right(NAME_TASK_SELF, make_send_once(moving.receive), &once));
     EXPECT_OK(port_status(moving.receive, &before));
     const struct message_right wrong[] = {
-        {PORT_NULL, COPY_SEND}, {moving.send, MAKE_SEND}, {moving.send, 9}, {moving.send, 0},
-        {moving.receive, MOVE_SEND},
+        {PORT_NULL, COPY_SEND}, {moving.send, MAKE_SEND},    {moving.send, 9},
+        {moving.send, 0},       {moving.receive, MOVE_SEND},
     };
     for (unsigned i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct message_right *rights = utcb_self()->rights;
@@ -124,6 +124,58 @@ static void test_queued_rights_die(void)
     EXPECT_OK(port_status(moving.receive, &status));
     EXPECT_EQUAL(status.send_rights, 1);
     EXPECT_EQUAL(status.send_once_rights, 0);
+    right_drop(port.send);
+    port_drop(&moving);
+}
+
+// Eight rights there and eight back, to a server that waits, in another task.
+static void return_rights(void *argument)
+{
+    struct message message = {.receive_from = (port_name_t)(uint64_t)argument};
+    unsigned error = message_do(&message, TAG_RECEIVE);
+
+    while (error == ERR_OK) {
+        uint64_t count = (message.tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
+        for (uint64_t i = 0; i < count; i++) {
+            EXPECT_EQUAL(utcb_self()->rights[i].disposition, i % 2 ? RIGHT_SEND_ONCE : RIGHT_SEND);
+            utcb_self()->rights[i].disposition = i % 2 ? MOVE_SEND_ONCE : MOVE_SEND;
+        }
+        message.receive_from = (port_name_t)(uint64_t)argument;
+        error = message_do(&message, TAG_REPLY_RECEIVE | TAG_RIGHTS(count) | 3);
+    }
+}
+
+static void test_rights_in_calls(void)
+{
+    struct test_port moving = port_make(0);
+    struct child *child = child_create();
+    struct port_status status;
+    struct message_right *rights = utcb_self()->rights;
+
+    port = port_make(0);
+    child_start(child, return_rights,
+                (void *)(uint64_t)child_give(child, move_receive(port.receive)));
+    EXPECT(child_waits(child, THREAD_RECEIVING));
+    for (uint64_t count = 0; count <= MESSAGE_RIGHTS; count++) {
+        for (uint64_t i = 0; i < count; i++)
+            rights[i] = i % 2 ? make_send_once(moving.receive) : make_send(moving.receive);
+        struct message message = {.destination = port.send, .id = 9, .words = {1, 2, count}};
+        EXPECT_OK(message_do(&message, TAG_CALL | TAG_RIGHTS(count) | 3));
+        EXPECT_EQUAL(message.tag, TAG_RIGHTS(count) | 3);
+        EXPECT_EQUAL(message.words[2], count);
+        // Names first: the calls below use the same message page.
+        port_name_t names[MESSAGE_RIGHTS];
+        for (uint64_t i = 0; i < count; i++)
+            names[i] = rights[i].name;
+        EXPECT_OK(port_status(moving.receive, &status));
+        EXPECT_EQUAL(status.send_rights, 1 + (count + 1) / 2);
+        EXPECT_EQUAL(status.send_once_rights, count / 2);
+        for (uint64_t i = 0; i < count; i++) {
+            EXPECT_EQUAL(right_kind(names[i]), i % 2 ? RIGHT_SEND_ONCE : RIGHT_SEND);
+            right_drop(names[i]);
+        }
+    }
+    child_destroy(child);
     right_drop(port.send);
     port_drop(&moving);
 }
@@ -347,6 +399,7 @@ static void test_right_vanishes_in_wait(void)
 static const struct test tests[] = {
     {"a send that fails has moved no right", test_failed_send_moves_nothing, false},
     {"a right named twice in a message", test_duplicates, false},
+    {"up to eight rights there and back", test_rights_in_calls, false},
     {"rights in the queue of a port that dies", test_queued_rights_die, false},
     {"a receiver without quota fails the send", test_receiver_without_quota, false},
     {"a receiver with a full rights table fails the send", test_table_full, false},

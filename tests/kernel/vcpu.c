@@ -7,7 +7,8 @@
 
 GUEST(guest_calls, "1:\tsyscall\n\tjmp 1b");
 GUEST(guest_reads, "mov 8, %rax\n\tsyscall");
-GUEST(guest_traps, "ud2\n\txor %ecx, %ecx\n\tdiv %ecx\n\tint3\n\thlt\n\tint $0x80\n\tnop\n\tsyscall");
+GUEST(guest_traps,
+      "ud2\n\txor %ecx, %ecx\n\tdiv %ecx\n\tint3\n\thlt\n\tint $0x80\n\tnop\n\tsyscall");
 GUEST(guest_spins, "1:\tinc %rax\n\tjmp 1b");
 GUEST(guest_counts, "1:\tdec %rax\n\tjnz 1b\n\tsyscall");
 GUEST(guest_sets_vector, "movq %rax, %xmm5\n\tvinsertf128 $1, %xmm5, %ymm5, %ymm5\n\tsyscall\n\t"
@@ -301,9 +302,9 @@ static void test_wrong_guest(void)
 
 // --- Vector state -----------------------------------------------------------------------
 
-#define AREA_BYTES 4096
-#define AREA_MXCSR 24 // Intel SDM volume 1, section 13.4
-#define AREA_XMM5 (160 + 5 * 16)
+#define AREA_BYTES      4096
+#define AREA_MXCSR      24 // Intel SDM volume 1, section 13.4
+#define AREA_XMM5       (160 + 5 * 16)
 #define AREA_STATE_BITS 512
 #define AREA_COMPACTION 520
 
@@ -311,7 +312,9 @@ static char *areas; // two save areas
 
 SERVER static void serve_vectors(void *argument)
 {
-    struct { uint64_t rip; } contexts[2];
+    struct {
+        uint64_t rip;
+    } contexts[2];
 
     (void)argument;
     for (uint64_t i = 0; i < 2; i++) {
@@ -390,8 +393,8 @@ static void test_flush(void)
 
 SERVER static void serve_bad_areas(void *argument)
 {
-    const uint64_t bad[] = {0, SCRATCH, USER_END - 16, 0xffff800000000000ull, UINT64_MAX,
-                            (uint64_t)areas + 8};
+    const uint64_t bad[] = {
+        0, SCRATCH, USER_END - 16, 0xffff800000000000ull, UINT64_MAX, (uint64_t)areas + 8};
 
     (void)argument;
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {

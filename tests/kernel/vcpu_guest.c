@@ -15,8 +15,8 @@ void guest_make(const char *code)
     note_count = 0;
     guest_data = pages_allocate(1);
     EXPECT_OK(task_create(NAME_TASK_SELF, CHILD_QUOTA, TASK_GUEST, &guest_task, NULL));
-    EXPECT_OK(memory_map(guest_task, page, page, 2 * PAGE_BYTES, ACCESS_READ | ACCESS_EXECUTE,
-                         NULL));
+    EXPECT_OK(
+        memory_map(guest_task, page, page, 2 * PAGE_BYTES, ACCESS_READ | ACCESS_EXECUTE, NULL));
     EXPECT_OK(memory_map(guest_task, (uint64_t)guest_data, GUEST_DATA, PAGE_BYTES,
                          ACCESS_READ | ACCESS_WRITE, NULL));
     server = helper_create(0);

@@ -7,10 +7,10 @@
 
 #include <corvus/vcpu.h>
 
-#define SERVER __attribute__((target("general-regs-only")))
-#define VCPU_PAGE 0x680000100000ull // beside the message pages: the same page table
-#define GUEST_DATA 0x500000000ull // one page, read and write, stack included
-#define NOTES 48
+#define SERVER     __attribute__((target("general-regs-only")))
+#define VCPU_PAGE  0x680000100000ull // beside the message pages: the same page table
+#define GUEST_DATA 0x500000000ull    // one page, read and write, stack included
+#define NOTES      48
 
 extern port_name_t guest_task;
 extern char *guest_data; // the same page here

@@ -152,7 +152,8 @@ SERVER static void serve_faulting(void *argument)
     __asm__ volatile("lea 1f(%%rip), %%rax\n\t"
                      "mov %%rax, server_resume(%%rip)\n\t"
                      "ud2\n"
-                     "1:" ::: "rax", "memory");
+                     "1:" ::
+                         : "rax", "memory");
     note(0x600d);
 }
 

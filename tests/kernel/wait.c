@@ -45,7 +45,7 @@ static const struct wait {
     void (*function)(void *);
     uint64_t state;
     unsigned abort_result; // 0: ERR_STATE, a plain fault is not aborted
-    bool receive_first; // the main thread takes the request: CALLING
+    bool receive_first;    // the main thread takes the request: CALLING
 } waits[] = {
     {wait_sending, THREAD_SENDING, ERR_ABORTED, false},
     {wait_receiving, THREAD_RECEIVING, ERR_ABORTED | IN_RECEIVE, false},

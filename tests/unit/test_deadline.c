@@ -16,7 +16,7 @@ void clock_arm(uint64_t deadline_ns)
     (void)deadline_ns;
 }
 
-#define COUNT 500
+#define COUNT  500
 #define ROUNDS 40000
 
 static struct deadline deadlines[COUNT];

@@ -40,7 +40,7 @@ struct caller_report {
 };
 
 struct witness_report {
-    uint64_t rounds; // grows with each one
+    uint64_t rounds;  // grows with each one
     uint64_t failure; // 0, or WITNESS_*
     uint64_t expected, found;
 };

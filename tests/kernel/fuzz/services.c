@@ -41,12 +41,9 @@ uint32_t fuzz_service_count;
 static enum object_kind object_kind(const char *name)
 {
     static const char *const names[OBJECT_KINDS] = {
-        [OBJECT_KIND_TASK] = "task",
-        [OBJECT_KIND_THREAD] = "thread",
-        [OBJECT_KIND_HOST] = "host",
-        [OBJECT_KIND_PRIVILEGED] = "host_privileged",
-        [OBJECT_KIND_INTERRUPT] = "interrupt",
-        [OBJECT_KIND_TIMER] = "timer",
+        [OBJECT_KIND_TASK] = "task",           [OBJECT_KIND_THREAD] = "thread",
+        [OBJECT_KIND_HOST] = "host",           [OBJECT_KIND_PRIVILEGED] = "host_privileged",
+        [OBJECT_KIND_INTERRUPT] = "interrupt", [OBJECT_KIND_TIMER] = "timer",
     };
 
     for (int kind = 0; kind < OBJECT_KINDS; kind++)
@@ -137,8 +134,8 @@ void services_initialize(void)
             object = object_kind(entry->name);
         } else if (entry->kind == ENTRY_SERVICE && fuzz_service_count < FUZZ_SERVICES_MAX) {
             service = &fuzz_services[fuzz_service_count++];
-            *service = (struct fuzz_service){
-                .name = entry->name, .id = entry->number, .object = object};
+            *service =
+                (struct fuzz_service){.name = entry->name, .id = entry->number, .object = object};
         } else if (service != NULL) {
             add_parameter(service, entry);
         }

@@ -22,9 +22,9 @@ static uint64_t one_of(const uint64_t *values, size_t count, struct random *rand
 uint64_t value_arena_page(struct random *random)
 {
     // Few places, so that calls meet each other.
-    uint64_t page = random_one_in(random, 4) ? random_below(random, ARENA_PAGES)
-                                             : random_below(random, 2) * ARENA_PAGED +
-                                                   random_below(random, 24);
+    uint64_t page = random_one_in(random, 4)
+                        ? random_below(random, ARENA_PAGES)
+                        : random_below(random, 2) * ARENA_PAGED + random_below(random, 24);
     if (random_one_in(random, 16))
         page &= ~(LARGE_PAGE_BYTES / PAGE_BYTES - 1);
     return ARENA_START + page * PAGE_BYTES;
@@ -123,8 +123,8 @@ uint64_t value_bad(enum word_kind kind, struct random *random)
     case WORD_CODE:
     case WORD_PAGE_OF_KERNEL:
         return ONE_OF(random, 0, 1, value_arena_page(random) + 8, USER_END, USER_END - PAGE_BYTES,
-                      BOOT_INFO_ADDRESS, CLOCK_PAGE_ADDRESS, 1ull << 47, ~0ull << 47,
-                      ~0ull << 12, random_next(random), random_next(random) & ~0xfffull);
+                      BOOT_INFO_ADDRESS, CLOCK_PAGE_ADDRESS, 1ull << 47, ~0ull << 47, ~0ull << 12,
+                      random_next(random), random_next(random) & ~0xfffull);
     case WORD_LENGTH:
     case WORD_PAGES:
         return ONE_OF(random, 0, 1, PAGE_BYTES + 1, 512, 513, USER_END, 1ull << 63, ~0ull << 12,
@@ -190,8 +190,7 @@ struct message_right value_right(bool good, struct random *random)
 {
     if (good)
         return good_right(random);
-    return message_right((uint32_t)(random_one_in(random, 2) ? material_bad(random)
-                                                             : material_any(random)),
-                         (uint32_t)(random_one_in(random, 8) ? random_next(random)
-                                                             : random_below(random, 8)));
+    return message_right(
+        (uint32_t)(random_one_in(random, 2) ? material_bad(random) : material_any(random)),
+        (uint32_t)(random_one_in(random, 8) ? random_next(random) : random_below(random, 8)));
 }
