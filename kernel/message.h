@@ -99,6 +99,10 @@ enum delivery deliver_copy(struct message_copy *message, struct thread *receiver
                            corvus_error_t *error);
 void deliver_event(struct port *port, struct thread *receiver);
 
+// The memory items of a message (items.c). DELIVERED: they are over.
+enum delivery deliver_items(struct thread *sender, struct thread *receiver, unsigned items,
+                            corvus_error_t *error);
+
 // MAP and GRANT items of an answered page fault: offsets are absolute.
 corvus_error_t deliver_fault_items(struct thread *pager, struct thread *faulter, uint64_t tag);
 

@@ -229,6 +229,7 @@ void operation_abandon(struct thread *thread)
     if (!operation->step)
         return;
     operation->step = NULL;
+    thread->hazard &= ~HAZARD_OPERATION;
     // A task half torn down cannot stay so.
     if (operation->task->terminated)
         reaper_add(operation->task);

@@ -139,11 +139,12 @@ static corvus_error_t service_thread_set_state(struct service_call *call)
 
     if (call->in_count < MESSAGE_REGISTER_WORDS + sizeof(*registers) / 8)
         return ERR_INVALID_ARGUMENT;
-    if (!registers_settled(thread) || !registers_valid(registers) || thread->operation.step)
+    if (!registers_settled(thread) || !registers_valid(registers))
         return ERR_STATE;
     if (thread->state != THREAD_FAULTING)
         thread_end_wait(thread, ERR_ABORTED);
     message_pass_on(thread);
+    operation_abandon(thread);
     if (thread->vcpu)
         thread->vcpu->resume_guest = false;
     registers_to_frame(&thread->frame, registers);

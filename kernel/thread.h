@@ -111,7 +111,7 @@ void thread_terminate(struct thread *thread);
 void thread_doom(struct thread *thread);
 void thread_release(struct thread *thread); // one named reply right or port reference less
 
-// A long-running service of a dying thread is given up.
+// A long-running service is given up: its thread dies, or is sent elsewhere.
 void operation_abandon(struct thread *thread);
 
 // Ends whatever wait the thread is in, telling it `error` (and the phase).
