@@ -217,8 +217,7 @@ void first_task_start(const struct boot_info *boot)
     uint32_t cursor = 0;
     struct free_region region;
 
-    if (!task)
-        panic("first task: not enough kernel memory");
+    must(task ? ERR_OK : ERR_NO_MEMORY, "task");
     root_task = task;
     task_reference(task);
     program = load_program(task, find_program(boot));

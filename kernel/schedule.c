@@ -68,7 +68,8 @@ static void arm_slice(void)
     if (cpu.slice_armed)
         return;
     cpu.slice_armed = true;
-    cpu.slice_end = clock_now() + TIME_SLICE_NS;
+    cpu.slice_end = clock_now() + (cpu.current->slice_left ? cpu.current->slice_left : TIME_SLICE_NS);
+    cpu.current->slice_left = 0;
     if (cpu.slice_end < deadline_next())
         clock_arm(cpu.slice_end);
 }
@@ -128,6 +129,16 @@ void schedule_switch_to(struct thread *thread)
     arm_slice_if_shared(thread);
 }
 
+// At least one nanosecond of the current slice; 0 when none is running.
+static uint64_t slice_left(void)
+{
+    uint64_t now = clock_now();
+
+    if (!cpu.slice_armed)
+        return 0;
+    return cpu.slice_end > now ? cpu.slice_end - now : 1;
+}
+
 void schedule_preempt(void)
 {
     struct thread *current = cpu.current;
@@ -141,7 +152,9 @@ void schedule_preempt(void)
     } else if (current->state != THREAD_READY || current->suspended) {
         schedule_next();
     } else if (current->priority < cpu.highest_ready) {
-        // It keeps its place at the head: it has not used up its slice.
+        // It keeps its place at the head, for what is left of its slice: else those
+        // who wait behind it could be kept waiting by one that preempts it often.
+        current->slice_left = slice_left();
         enqueue(current, true);
         counter_add(COUNTER_PREEMPTIONS, 1);
         schedule_next();

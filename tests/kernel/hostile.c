@@ -29,15 +29,20 @@ static void test_moved_message_page(void)
     EXPECT_EQUAL(access, ACCESS_READ | ACCESS_WRITE);
 }
 
+// By a far jump: some emulators refuse user programs the far return.
 static void to_selector(void *argument)
 {
-    __asm__ volatile("push %0\n\t"
-                     "lea 1f(%%rip), %%rax\n\t"
-                     "push %%rax\n\t"
-                     "lretq\n"
+    struct __attribute__((packed)) {
+        uint64_t ip;
+        uint16_t selector;
+    } target = {.selector = (uint16_t)(uint64_t)argument};
+
+    __asm__ volatile("lea 1f(%%rip), %%rax\n\t"
+                     "mov %%rax, %0\n\t"
+                     "rex.W ljmp *%0\n"
                      "1:\tud2"
+                     : "+m"(target)
                      :
-                     : "r"(argument)
                      : "rax", "memory");
 }
 
@@ -54,7 +59,8 @@ static void test_segments(void)
         pager_serves(&handler, child->thread);
         child_start(child, to_selector, (void *)selector);
         EXPECT(child_waits(child, THREAD_TERMINATED));
-        EXPECT(handler.last_exception.vector == 13 || handler.last_exception.vector == 11);
+        if (handler.last_exception.vector != 11)
+            EXPECT_EQUAL(selector << 32 | handler.last_exception.vector, selector << 32 | 13);
         child_destroy(child);
         pager_stop(&handler);
     }
