@@ -295,7 +295,7 @@ static void test_forwarded(void)
 static void test_host(void)
 {
     uint64_t version = 0, memory = 0, total = 0, free_bytes = 0, first = 0, count = 0;
-    uint64_t records[56];
+    uint64_t records[56] = {0};
     size_t words = 56;
 
     EXPECT_OK(host_info(NAME_HOST, &version, &memory, &total, &free_bytes, NULL));

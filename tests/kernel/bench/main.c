@@ -18,5 +18,10 @@ int main(void)
     }
     measure_calibrate();
     rows_rpc();
+    rows_fault();
+    rows_vcpu();
+    rows_memory();
+    rows_trap();
+    rows_events(); // last: it lowers this thread's priority
     return 0;
 }
