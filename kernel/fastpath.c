@@ -8,17 +8,19 @@
 // rights; destination is a live send right (call) or the reply slot holds a
 // thread waiting for its RPC (reply); the partner waits; nothing more urgent
 // than the partner is ready; for a reply, nothing is there to be received.
+// A page fault whose pager waits, and its answer with one page, are as direct.
 // Rare states of the partner (hazards) keep the direct switch but leave through
 // kernel_exit.
 #include "cpu.h"
 
 #include "counters.h"
+#include "fault.h"
 #include "message.h"
 #include "task.h"
+#include "vcpu.h"
 #include "x86/descriptor.h"
 #include "x86/instructions.h"
 #include "x86/switch.h"
-#include "x86/vector_unit.h"
 
 void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag);
 
@@ -30,22 +32,6 @@ static inline void copy_words(struct thread *to, const struct thread *from, uint
 
     words -= MESSAGE_REGISTER_WORDS;
     __asm__ volatile("rep movsq" : "+D"(destination), "+S"(source), "+c"(words) : : "memory");
-}
-
-// The vector unit is live if and only if the partner owns it. False: some other
-// hazard is to be looked at.
-static inline bool vector_only(uint32_t hazard)
-{
-    if (hazard & ~(HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE))
-        return false;
-    if (hazard == HAZARD_VECTOR) {
-        vector_unit_enable();
-        cpu.hazard = CPU_HAZARD_VECTOR_LIVE;
-    } else if (hazard == CPU_HAZARD_VECTOR_LIVE) {
-        vector_unit_disable();
-        cpu.hazard = 0;
-    }
-    return true;
 }
 
 // The partner goes on through kernel_exit.
@@ -69,7 +55,7 @@ static inline void hand_over(struct thread *from, struct thread *to, uint64_t la
     uint32_t hazard = to->hazard | cpu.hazard;
 
     cpu.current = to;
-    if (__builtin_expect(hazard, 0) && !vector_only(hazard)) {
+    if (__builtin_expect(hazard, 0) && !switch_vector(hazard)) {
         hand_over_with_hazard(from, to, label, id, tag);
         return;
     }
@@ -189,30 +175,47 @@ static inline __attribute__((always_inline)) bool fast_call(struct thread *curre
     return true;
 }
 
+// Where to receive from: a live receive right of a port in no set, or a live
+// port set; with nothing there to be received. NULL: not on this path.
+static inline struct sink *receive_sink(const struct thread *thread, port_name_t name)
+{
+    const struct right *right = right_entry(&thread->task->rights, name);
+    struct sink *sink;
+
+    if (right->tag == (RIGHT_RECEIVE << 16 | (name & RIGHT_GENERATION_MASK))) {
+        sink = &right->port->own;
+        if (right->port->sink != sink)
+            return NULL;
+    } else if (right->tag == (RIGHT_PORT_SET << 16 | (name & RIGHT_GENERATION_MASK))) {
+        sink = &right->set->sink;
+    } else {
+        return NULL;
+    }
+    return sink->ready_count ? NULL : sink;
+}
+
+// The current thread, its answer given, waits for the next message.
+static inline void wait_at(struct thread *current, struct sink *sink, port_name_t name)
+{
+    current->reply.caller = NULL;
+    current->state = THREAD_RECEIVING;
+    current->frame.rsi = name; // for a receive that must be issued again
+    chain_push(&sink->receivers, &current->waiting);
+}
+
 static inline __attribute__((always_inline)) bool fast_reply_receive(struct thread *current,
                                                                      port_name_t receive_from,
                                                                      uint32_t id, uint64_t words,
                                                                      uint64_t rights)
 {
     struct thread *caller = current->reply.caller;
-    struct right *right = right_entry(&current->task->rights, receive_from);
     struct sink *sink;
 
     // the slot holds a thread that waits for the answer to an RPC
     if (!caller || caller->state != THREAD_CALLING)
         return false;
-    // a live receive right of a port in no set, or a live port set
-    if (right->tag == (RIGHT_RECEIVE << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
-        sink = &right->port->own;
-        if (right->port->sink != sink)
-            return false;
-    } else if (right->tag == (RIGHT_PORT_SET << 16 | (receive_from & RIGHT_GENERATION_MASK))) {
-        sink = &right->set->sink;
-    } else {
-        return false;
-    }
-    // nothing is there to be received
-    if (sink->ready_count)
+    sink = receive_sink(current, receive_from);
+    if (!sink)
         return false;
     if (must_schedule(caller))
         return false;
@@ -226,13 +229,96 @@ static inline __attribute__((always_inline)) bool fast_reply_receive(struct thre
         move_rights(current, caller, rights);
     caller->state = THREAD_READY;
     caller->replier = NULL;
-    current->reply.caller = NULL;
-    current->state = THREAD_RECEIVING;
-    current->frame.rsi = receive_from; // for a receive that must be issued again
-    chain_push(&sink->receivers, &current->waiting);
+    wait_at(current, sink, receive_from);
     hand_over(current, caller, 0, id, words | rights);
     return true;
 }
+
+// --- Faults -----------------------------------------------------------------
+
+// All hazards that a direct switch to a thread sees to itself.
+#define HAZARDS_EASY (HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE)
+
+// A page fault whose pager waits: straight to the pager, with the fault as the
+// message. Returns when it is not so simple; nothing has happened then.
+void fault_fast(struct thread *faulter, uint64_t address, uint64_t access, uint64_t error_code)
+{
+    struct port *port = faulter->pager;
+    struct thread *pager;
+    struct sink *sink;
+    uint32_t hazard;
+
+    if (!port || faulter->vcpu)
+        return;
+    sink = port->sink;
+    if (!sink->receivers || sink->ready_count)
+        return;
+    pager = container_of(sink->receivers, struct thread, waiting);
+    hazard = pager->hazard | cpu.hazard;
+    if (must_schedule(pager) || hazard & ~HAZARDS_EASY)
+        return;
+
+    // ---- point of no return ----
+    chain_pop(&sink->receivers, &pager->waiting);
+    faulter->fault.is_exception = false;
+    faulter->fault.address = address;
+    faulter->fault.access = access;
+    faulter->fault.error_code = error_code;
+    faulter->state = THREAD_FAULTING;
+    counter_add(COUNTER_PAGE_FAULTS, 1);
+    fault_deliver(faulter, pager, port->label);
+    pager->state = THREAD_READY;
+    cpu.current = pager;
+    switch_vector(hazard);
+    switch_to_thread(pager);
+    __asm__ volatile("jmp message_exit"
+                     :
+                     : "D"(port->label), "S"(pager), "d"(pager->frame.rdx), "c"(pager),
+                       "a"(pager->frame.rax)
+                     : "memory");
+    __builtin_unreachable();
+}
+
+// The answer to a page fault: one page, as a MAP item, and then the next message.
+// False: nothing has happened.
+static inline bool fast_answer_fault(struct thread *current, port_name_t receive_from)
+{
+    struct thread *faulter = current->reply.caller;
+    struct sink *sink;
+    uint32_t hazard;
+
+    // the slot holds a thread with a plain page fault
+    if (!faulter || faulter->state != THREAD_FAULTING || faulter->fault.is_exception ||
+        faulter->fault_in_send || faulter->fault_in_receive)
+        return false;
+    sink = receive_sink(current, receive_from);
+    hazard = faulter->hazard | cpu.hazard;
+    if (!sink || must_schedule(faulter) || hazard & ~(HAZARDS_EASY | HAZARD_FULL_FRAME))
+        return false;
+    // Maps it: on an error nothing was.
+    if (deliver_fault_page(current, faulter))
+        return false;
+
+    // ---- point of no return ----
+    faulter->state = THREAD_READY;
+    faulter->replier = NULL;
+    wait_at(current, sink, receive_from);
+    cpu.current = faulter;
+    switch_vector(hazard & HAZARDS_EASY);
+    switch_to_thread(faulter);
+    faulter->hazard &= ~HAZARD_FULL_FRAME;
+    __asm__ volatile("mov %0, %%rsp\n\tjmp leave_frame" : : "r"(&faulter->frame) : "memory");
+    __builtin_unreachable();
+}
+
+static __attribute__((noinline)) void
+answer_fault(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
+{
+    if (!fast_answer_fault(cpu.current, receive_from))
+        message_system_call(destination, receive_from, id, tag);
+}
+
+// --- The system call ----------------------------------------------------------
 
 static __attribute__((noinline)) void
 call_with_rights(port_name_t destination, port_name_t receive_from, uint32_t id, uint64_t tag)
@@ -265,6 +351,12 @@ void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id
             return;
     } else if (kind == TAG_CALL) {
         call_with_rights(destination, receive_from, id, tag);
+        return;
+    } else if (tag == (TAG_REPLY_RECEIVE | TAG_ITEMS(1))) {
+        answer_fault(destination, receive_from, id, tag);
+        return;
+    } else if (tag == TAG_VCPU_RUN) {
+        vcpu_run(current, destination);
         return;
     } else if (kind == TAG_REPLY_RECEIVE) {
         reply_with_rights(destination, receive_from, id, tag);

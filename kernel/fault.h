@@ -9,6 +9,10 @@
 // fault is answered.
 void fault_raise(struct thread *thread, const struct fault *fault);
 
+// fastpath.c: raises a page fault of the current thread if its pager waits.
+// Returns when that is not so simple, with nothing done.
+void fault_fast(struct thread *faulter, uint64_t address, uint64_t access, uint64_t error_code);
+
 // A page of a COPY item is missing: its owner waits for it, or its system call
 // has ended since it must not wait. False when this has been tried too often.
 bool fault_raise_for_message(struct thread *thread, uint64_t address, uint32_t access,

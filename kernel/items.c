@@ -292,6 +292,23 @@ static corvus_error_t map_items(struct thread *sender, struct task *to, unsigned
     return error;
 }
 
+corvus_error_t deliver_fault_page(struct thread *pager, struct thread *faulter)
+{
+    const struct message_item *item = &pager->utcb->items[0];
+    uint64_t done = 0;
+
+    if (item->kind != ITEM_MAP || item->length != PAGE_BYTES || item->access & ~ACCESS_ALL ||
+        !(item->access & ACCESS_READ) || (item->address | item->offset) % PAGE_BYTES ||
+        item->address >= USER_MAP_END || item->offset >= USER_MAP_END)
+        return ERR_INVALID_ARGUMENT;
+    // One page is one step, unless something large is in the way.
+    return mapping_map_step(pager->task, item->address, faulter->task, item->offset, PAGE_BYTES,
+                            item->access, false, &done) ||
+                   done != PAGE_BYTES
+               ? ERR_WOULD_BLOCK
+               : ERR_OK;
+}
+
 corvus_error_t deliver_fault_items(struct thread *pager, struct thread *faulter, uint64_t tag)
 {
     unsigned items = (tag & TAG_ITEMS_MASK) >> TAG_ITEMS_SHIFT;

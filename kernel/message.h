@@ -106,6 +106,10 @@ enum delivery deliver_items(struct thread *sender, struct thread *receiver, unsi
 // MAP and GRANT items of an answered page fault: offsets are absolute.
 corvus_error_t deliver_fault_items(struct thread *pager, struct thread *faulter, uint64_t tag);
 
+// The same for one MAP item of one page, which is the pager's only item. On an
+// error nothing was mapped.
+corvus_error_t deliver_fault_page(struct thread *pager, struct thread *faulter);
+
 // Fills in a notice's or kernel message's word and sends it.
 void notice_send(struct notice *notice);
 void notice_destroy(struct notice *notice);

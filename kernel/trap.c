@@ -57,16 +57,30 @@ void trap_interrupt(unsigned vector)
     }
 }
 
+static void page_fault(struct thread *thread, const struct frame *frame)
+{
+    uint64_t address = read_cr2();
+    uint32_t access = fault_access(frame->error_code);
+    struct fault fault;
+
+    fault_fast(thread, address, access, frame->error_code);
+    fault = (struct fault){
+        .address = address,
+        .access = access,
+        .vector = VECTOR_PAGE_FAULT,
+        .error_code = frame->error_code,
+    };
+    fault_raise(thread, &fault);
+}
+
 static void exception(struct thread *thread, const struct frame *frame)
 {
-    struct fault fault = {.vector = frame->vector, .error_code = frame->error_code};
+    struct fault fault = {
+        .is_exception = true,
+        .vector = frame->vector,
+        .error_code = frame->error_code,
+    };
 
-    if (frame->vector == VECTOR_PAGE_FAULT) {
-        fault.address = read_cr2();
-        fault.access = fault_access(frame->error_code);
-    } else {
-        fault.is_exception = true;
-    }
     fault_raise(thread, &fault);
 }
 
@@ -80,7 +94,9 @@ void trap_from_user(struct frame *frame)
         return;
     }
     current->hazard |= HAZARD_FULL_FRAME;
-    if (frame->vector >= VECTOR_EXTERNAL)
+    if (frame->vector == VECTOR_PAGE_FAULT)
+        page_fault(current, frame);
+    else if (frame->vector >= VECTOR_EXTERNAL)
         trap_interrupt((unsigned)frame->vector);
     else if (frame->vector == VECTOR_NO_VECTOR_UNIT)
         vector_trap();

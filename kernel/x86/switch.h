@@ -7,6 +7,7 @@
 #include "task.h"
 #include "x86/descriptor.h"
 #include "x86/instructions.h"
+#include "x86/vector_unit.h"
 
 static inline void write_fs_base(uint64_t base)
 {
@@ -35,4 +36,21 @@ static inline void switch_to_thread(struct thread *thread)
     switch_space(thread->task);
     write_fs_base(thread->fs_base);
     write_gs_base(thread->gs_base);
+}
+
+// Of the hazards of a thread that is to run (its own and the processor's), sees
+// to the vector unit: live if and only if the thread owns it. False: there is
+// another one to be looked at.
+static inline bool switch_vector(uint32_t hazard)
+{
+    if (hazard & ~(HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE))
+        return false;
+    if (hazard == HAZARD_VECTOR) {
+        vector_unit_enable();
+        cpu.hazard = CPU_HAZARD_VECTOR_LIVE;
+    } else if (hazard == CPU_HAZARD_VECTOR_LIVE) {
+        vector_unit_disable();
+        cpu.hazard = 0;
+    }
+    return true;
 }
