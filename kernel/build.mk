@@ -26,8 +26,9 @@ kernel_objects := $(call objects-of,kernel,$(KERNEL_SOURCES))
 
 $(call compile-rules,kernel)
 
-# On the fast path nothing is called that could panic, and every instruction counts.
-$(O)/kernel/objects/kernel/fastpath.c.o: kernel_FLAGS += -fomit-frame-pointer
+# On the fast paths hardly anything is called that could panic, and every instruction counts.
+$(O)/kernel/objects/kernel/fastpath.c.o $(O)/kernel/objects/kernel/vcpu.c.o: \
+  kernel_FLAGS += -fomit-frame-pointer
 
 # First link: an empty table in place of the names.
 $(O)/kernel/symbols-none.c: kernel/symbols.sh

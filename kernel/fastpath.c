@@ -346,6 +346,9 @@ void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id
     if (tag - TAG_CALL <= MESSAGE_WORDS) {
         if (fast_call(current, destination, id, tag - TAG_CALL, 0))
             return;
+    } else if (tag == TAG_VCPU_RUN) {
+        vcpu_run(current, destination);
+        return;
     } else if (tag - TAG_REPLY_RECEIVE <= MESSAGE_WORDS) {
         if (fast_reply_receive(current, receive_from, id, tag - TAG_REPLY_RECEIVE, 0))
             return;
@@ -354,9 +357,6 @@ void message_fast(port_name_t destination, port_name_t receive_from, uint32_t id
         return;
     } else if (tag == (TAG_REPLY_RECEIVE | TAG_ITEMS(1))) {
         answer_fault(destination, receive_from, id, tag);
-        return;
-    } else if (tag == TAG_VCPU_RUN) {
-        vcpu_run(current, destination);
         return;
     } else if (kind == TAG_REPLY_RECEIVE) {
         reply_with_rights(destination, receive_from, id, tag);

@@ -134,7 +134,12 @@ corvus_error_t vcpu_flush_vector(struct thread *thread)
     return copy_vector_area(thread, address, true) ? ERR_OK : ERR_FAULT;
 }
 
-// The guest about to run has another save area than the one that is held.
+// Whether the guest about to run has another save area than the one that is held.
+static inline bool vector_context_changes(const struct vcpu *vcpu)
+{
+    return vcpu->vector_address != vcpu->state->fpu_area && vcpu->vector_address;
+}
+
 static void change_vector_context(struct thread *thread)
 {
     if (vcpu_flush_vector(thread))
@@ -190,35 +195,15 @@ static bool can_sysret(const struct vcpu_registers *guest, uint64_t flags)
            !(flags & (RFLAGS_TRAP | RFLAGS_RESUME));
 }
 
-// Enters vcpu->guest with the registers in the state page. Returns only when
-// the server has to be told something instead.
-static void enter_guest(struct thread *thread)
+// What is rare about entering: something is traced or measured, there is no
+// FSGSBASE.
+static __attribute__((noinline)) void enter_with_hazard(struct thread *thread)
 {
     struct vcpu *vcpu = thread->vcpu;
     struct vcpu_registers *guest = &vcpu->state->guest;
-    uint64_t flags = flags_sanitise(guest->rflags);
-    uint64_t ip = guest->rip;
 
-    if (vcpu->guest->terminated || !registers_valid(guest)) {
-        counter_add(COUNTER_STATE_REFUSED, 1);
-        return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
-        return;
-    }
-    if (event_due(vcpu->state)) {
-        return_to_server(thread, VCPU_EXIT_EVENT);
-        return;
-    }
-    if (vcpu->vector_address && vcpu->vector_address != vcpu->state->fpu_area)
-        change_vector_context(thread);
-    trace(TRACE_VCPU_RUN, vcpu->guest->id, ip);
-    vcpu->resume_guest = true;
-    cpu.in_guest = vcpu;
-    cpu_tss.rsp[0] = (uint64_t)(&vcpu->frame + 1);
-    switch_space(vcpu->guest);
-    if (__builtin_expect(cpu.hazard, 0)) {
-        vector_before_run(thread);
-        irqs_off_end();
-    }
+    trace(TRACE_VCPU_RUN, vcpu->guest->id, guest->rip);
+    vector_before_run(thread);
     if (cpu.hazard & CPU_HAZARD_NO_FSGSBASE) {
         wrmsr(MSR_FS_BASE, guest->fs_base);
         wrmsr(MSR_GS_BASE, guest->gs_base);
@@ -226,9 +211,55 @@ static void enter_guest(struct thread *thread)
         write_fs_base(guest->fs_base);
         write_gs_base(guest->gs_base);
     }
-    if (can_sysret(guest, flags))
-        vcpu_guest_sysret(guest, flags);
+    irqs_off_end();
+    vcpu_guest_iret(guest, flags_sanitise(guest->rflags), guest->rip);
+}
+
+// Enters vcpu->guest with the registers in the state page. Returns only when
+// the server has to be told something instead.
+static inline __attribute__((always_inline)) void enter_guest(struct thread *thread,
+                                                              struct vcpu *vcpu)
+{
+    struct vcpu_state *state = vcpu->state;
+    struct vcpu_registers *guest = &state->guest;
+    struct task *task = vcpu->guest;
+    uint64_t flags = flags_sanitise(guest->rflags);
+    uint64_t ip = guest->rip;
+    uint32_t hazard;
+
+    if (__builtin_expect(task->terminated || !registers_valid(guest), 0)) {
+        counter_add(COUNTER_STATE_REFUSED, 1);
+        return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
+        return;
+    }
+    if (__builtin_expect(event_due(state), 0)) {
+        return_to_server(thread, VCPU_EXIT_EVENT);
+        return;
+    }
+    // ---- the guest runs ----
+    cpu.in_guest = vcpu;
+    cpu_tss.rsp[0] = (uint64_t)(&vcpu->frame + 1);
+    switch_space(task);
+    hazard = thread->hazard | cpu.hazard;
+    if (__builtin_expect(hazard, 0) && !switch_vector(hazard)) {
+        enter_with_hazard(thread);
+        return;
+    }
+    write_fs_base(guest->fs_base);
+    write_gs_base(guest->gs_base);
+    if (can_sysret(guest, flags)) {
+        __asm__ volatile("jmp vcpu_guest_sysret" : : "D"(guest), "S"(flags) : "memory");
+        __builtin_unreachable();
+    }
     vcpu_guest_iret(guest, flags, ip);
+}
+
+// Every entry but the simplest.
+static __attribute__((noinline)) void enter_guest_after_all(struct thread *thread)
+{
+    if (vector_context_changes(thread->vcpu))
+        change_vector_context(thread);
+    enter_guest(thread, thread->vcpu);
 }
 
 static void wait_for_event(struct thread *thread)
@@ -239,10 +270,11 @@ static void wait_for_event(struct thread *thread)
         thread->state = THREAD_IDLING;
 }
 
-void vcpu_run(struct thread *thread, port_name_t name)
+// A guest that is not the one that ran last; or no guest.
+static __attribute__((noinline)) void run_other(struct thread *thread, port_name_t name)
 {
     struct vcpu *vcpu = thread->vcpu;
-    struct right *right;
+    struct right *right = right_entry(&thread->task->rights, name);
     struct task *guest;
 
     if (!vcpu) {
@@ -253,55 +285,84 @@ void vcpu_run(struct thread *thread, port_name_t name)
         wait_for_event(thread);
         return;
     }
-    right = right_entry(&thread->task->rights, name);
     if (right->tag != (RIGHT_SEND << 16 | (name & RIGHT_GENERATION_MASK)) ||
         right->port->kind != PORT_TASK) {
         return_to_server(thread, (uint64_t) - (int64_t)ERR_INVALID_RIGHT);
         return;
     }
     guest = container_of(right->port, struct task, port);
-    if (guest != vcpu->guest) {
-        if (guest->terminated || !(guest->flags & TASK_GUEST)) {
-            return_to_server(thread, (uint64_t) - (int64_t)ERR_INVALID_RIGHT);
-            return;
-        }
-        set_guest(vcpu, guest);
+    if (guest->terminated || !(guest->flags & TASK_GUEST)) {
+        return_to_server(thread, (uint64_t) - (int64_t)ERR_INVALID_RIGHT);
+        return;
     }
-    enter_guest(thread);
+    set_guest(vcpu, guest);
+    enter_guest_after_all(thread);
+}
+
+_Static_assert(offsetof(struct task, port) == 0, "no guest has the port NULL, as no right has");
+
+void vcpu_run(struct thread *thread, port_name_t name)
+{
+    struct vcpu *vcpu = thread->vcpu;
+    const struct right *right = right_entry(&thread->task->rights, name);
+
+    if (vcpu && right->tag == (RIGHT_SEND << 16 | (name & RIGHT_GENERATION_MASK)) &&
+        right->port == &vcpu->guest->port && !vector_context_changes(vcpu))
+        enter_guest(thread, vcpu);
+    else
+        run_other(thread, name);
 }
 
 // --- Out of the guest -------------------------------------------------------
 
 // The bases may have been changed by the guest itself.
-static void save_bases(struct vcpu_registers *guest)
+static inline void read_bases(struct vcpu_registers *guest)
 {
-    if (cpu.hazard & CPU_HAZARD_NO_FSGSBASE)
-        return;
     __asm__ volatile("rdfsbase %0" : "=r"(guest->fs_base));
     __asm__ volatile("rdgsbase %0" : "=r"(guest->gs_base));
 }
 
-// The server runs again, at once if nothing else is to be looked at.
+static void save_bases(struct vcpu_registers *guest)
+{
+    if (!(cpu.hazard & CPU_HAZARD_NO_FSGSBASE))
+        read_bases(guest);
+}
+
+// The server runs again, through kernel_exit.
 static void leave_guest(struct thread *thread, uint32_t reason)
 {
     counter_add(COUNTER_VCPU_EXITS, 1);
     trace(TRACE_VCPU_EXIT, reason, thread->vcpu->state->guest.rip);
     return_to_server(thread, reason);
-    if (__builtin_expect((cpu.hazard & ~CPU_HAZARD_VECTOR_LIVE) | (thread->hazard & ~HAZARD_VECTOR),
-                         0))
-        return;
-    switch_to_thread(thread);
-    vcpu_server_exit(thread, reason);
+}
+
+// The same when something is to be looked at first.
+static __attribute__((noinline)) void guest_syscall_with_hazard(struct vcpu *vcpu)
+{
+    irqs_off_begin();
+    save_bases(&vcpu->state->guest);
+    leave_guest(vcpu->thread, VCPU_EXIT_SYSCALL);
 }
 
 void vcpu_guest_syscall(void)
 {
     struct vcpu *vcpu = cpu.in_guest;
+    struct vcpu_state *state = vcpu->state;
+    struct thread *thread = vcpu->thread;
+    uint32_t hazard = cpu.hazard | thread->hazard;
 
-    irqs_off_begin();
     cpu.in_guest = NULL;
-    save_bases(&vcpu->state->guest);
-    leave_guest(vcpu->thread, VCPU_EXIT_SYSCALL);
+    // The vector unit stays as it is: guest and server are one thread.
+    if (__builtin_expect(hazard & ~(HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE), 0)) {
+        guest_syscall_with_hazard(vcpu);
+        return;
+    }
+    counter_add(COUNTER_VCPU_EXITS, 1);
+    read_bases(&state->guest);
+    state->reason = VCPU_EXIT_SYSCALL;
+    switch_to_thread(thread);
+    __asm__ volatile("jmp vcpu_server_exit" : : "D"(thread), "a"(VCPU_EXIT_SYSCALL) : "memory");
+    __builtin_unreachable();
 }
 
 static void save_guest(struct vcpu *vcpu)
@@ -323,6 +384,7 @@ void vcpu_guest_trap(struct frame *frame)
     save_guest(vcpu);
     // Whatever happens, the guest is gone on with unless the server is told.
     thread->hazard |= HAZARD_VCPU;
+    vcpu->resume_guest = true;
     if (vector >= VECTOR_EXTERNAL) {
         trap_interrupt(vector);
         return;
@@ -359,7 +421,7 @@ void vcpu_before_run(struct thread *thread)
 
     thread->hazard &= ~HAZARD_VCPU;
     if (vcpu->resume_guest) {
-        enter_guest(thread);
+        enter_guest_after_all(thread);
         return;
     }
     if (event_due(vcpu->state) && vcpu->state->entry && vcpu->state->entry < USER_END)

@@ -74,7 +74,5 @@ void vcpu_bind_port(struct thread *thread, struct port *port, uint8_t bit);
 // The guest's vector state goes to its save area in the server.
 corvus_error_t vcpu_flush_vector(struct thread *thread);
 
-_Noreturn void vcpu_server_exit(struct thread *thread, uint64_t reason);
-_Noreturn void vcpu_guest_sysret(const struct vcpu_registers *registers, uint64_t flags);
 _Noreturn void vcpu_guest_iret(const struct vcpu_registers *registers, uint64_t flags, uint64_t ip);
 #endif

@@ -45,7 +45,7 @@ fuzz: $(FUZZERS) ## fuzz the parsers on the host (FUZZ_SECONDS=60 each)
 
 # --- Kernel tests: native tasks in QEMU ---------------------------------------------------------
 # The sources in tests/kernel/ are one task, kernel-tests; those in a folder tests/kernel/NAME/ are
-# another task, kernel-NAME. All but the benchmark run in the ordinary test image.
+# another task, kernel-NAME. All but the benchmark and init's tests run in the ordinary test image.
 
 kernel_test_folders := $(sort $(patsubst tests/kernel/%/,%,$(dir $(wildcard tests/kernel/*/*.c))))
 KERNEL_TEST_TASKS := $(if $(wildcard tests/kernel/*.c),kernel-tests) \
@@ -61,15 +61,19 @@ $(foreach task,$(KERNEL_TEST_TASKS),$(call native-program,$(call \
   kernel-test-program,$(task)),$(call kernel-test-sources,$(task))))
 
 # Images: module lists, each with the configuration of init that is named like it.
-KERNEL_TEST_MODULES := $(call kernel-test-modules,tests,$(filter-out kernel-bench,$(KERNEL_TEST_TASKS)))
+KERNEL_TEST_MODULES := $(call kernel-test-modules,tests,$(filter-out kernel-bench kernel-init,$(KERNEL_TEST_TASKS)))
+KERNEL_INIT_MODULES := $(call kernel-test-modules,init,$(filter kernel-init,$(KERNEL_TEST_TASKS)))
 KERNEL_BENCH_MODULES := $(call kernel-test-modules,bench,$(filter kernel-bench,$(KERNEL_TEST_TASKS)))
 KERNEL_FUZZ_MODULES := $(call kernel-test-modules,fuzz,$(filter kernel-fuzz,$(KERNEL_TEST_TASKS)))
 $(call module-list,$(O)/tests/kernel/tests.modules,$(KERNEL_TEST_MODULES))
+$(call module-list,$(O)/tests/kernel/init.modules,$(KERNEL_INIT_MODULES))
 $(call module-list,$(O)/tests/kernel/bench.modules,$(KERNEL_BENCH_MODULES))
 $(call module-list,$(O)/tests/kernel/fuzz.modules,$(KERNEL_FUZZ_MODULES))
 
 KERNEL_TEST_FILES := $(KERNEL) $(O)/tests/kernel/tests.modules \
   $(call module-files,$(KERNEL_TEST_MODULES))
+KERNEL_INIT_FILES := $(KERNEL) $(O)/tests/kernel/init.modules \
+  $(call module-files,$(KERNEL_INIT_MODULES))
 KERNEL_BENCH_FILES := $(KERNEL) $(O)/tests/kernel/bench.modules \
   $(call module-files,$(KERNEL_BENCH_MODULES))
 KERNEL_FUZZ_FILES := $(KERNEL) $(O)/tests/kernel/fuzz.modules \

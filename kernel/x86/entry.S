@@ -132,15 +132,13 @@ guest_syscall:
     mov     cpu + CPU_SCRATCH, %rax
     mov     %rax, VR_RSP(%rsp)
     mov     $cpu_stack_top, %rsp
-    xor     %ebp, %ebp
     call    vcpu_guest_syscall
     jmp     kernel_leave
 
-// vcpu_server_exit(rdi thread, rsi reason): back into the server after
-// vcpu_run; it has kept nothing but its stack pointer and ip.
+// Jumped to with rdi thread, rax reason: back into the server after vcpu_run; it
+// has kept nothing but its stack pointer and ip.
     .globl vcpu_server_exit
 vcpu_server_exit:
-    mov     %rsi, %rax
     mov     FRAME_RIP(%rdi), %rcx
     mov     FRAME_RFLAGS(%rdi), %r11
     mov     FRAME_RSP(%rdi), %rsp
@@ -158,7 +156,7 @@ vcpu_server_exit:
     xor     %r15d, %r15d
     sysretq
 
-// vcpu_guest_sysret(rdi registers, rsi flags): enters a guest that stopped at a
+// Jumped to with rdi registers, rsi flags: enters a guest that stopped at a
 // system call (rcx and r11 are lost by then) with checked ip and flags.
     .globl vcpu_guest_sysret
 vcpu_guest_sysret:

@@ -21,12 +21,11 @@ static inline uint64_t flags_sanitise(uint64_t flags)
     return (flags & FLAGS_USER) | FLAGS_FIXED;
 }
 
-// Instruction pointer and bases must be user addresses; a stack pointer can be
-// anything, since it is only ever used in user mode.
+// Instruction pointer and bases must be canonical and not the kernel's; a stack
+// pointer can be anything, since it is only ever used in user mode.
 static inline bool registers_valid(const struct vcpu_registers *registers)
 {
-    return registers->rip < USER_END && registers->fs_base < USER_END &&
-           registers->gs_base < USER_END;
+    return (registers->rip | registers->fs_base | registers->gs_base) >> 47 == 0;
 }
 
 static inline void registers_from_frame(struct vcpu_registers *to, const struct frame *frame,

@@ -87,8 +87,26 @@ always_inline uint64_t message_call_null(port_name_t destination, uint32_t id, u
 }
 
 // The second system call (corvus/vcpu.h): runs the guest task, or waits for an
-// event with PORT_NULL. Returns a VCPU_EXIT_* or an error, negated.
-int64_t vcpu_run(port_name_t guest);
+// event with PORT_NULL. Returns a VCPU_EXIT_* or an error, negated. The kernel
+// keeps nothing but the stack pointer, so what the compiler needs afterwards it
+// puts by itself; but for rbp, which it may not be told of, and which goes below
+// the red zone.
+always_inline int64_t vcpu_run(port_name_t guest)
+{
+    int64_t reason = TAG_VCPU_RUN;
+    uint64_t to = guest;
+
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+                     "push %%rbp\n\t"
+                     "syscall\n\t"
+                     "pop %%rbp\n\t"
+                     "lea 128(%%rsp), %%rsp"
+                     : "+a"(reason), "+D"(to)
+                     :
+                     : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "cc", "memory");
+    return reason;
+}
 
 always_inline uint64_t processor_time(void)
 {

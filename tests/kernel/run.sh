@@ -2,19 +2,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Runs a test image (a module list made by tests/build.mk) in QEMU by direct boot and prints the TAP
-# of its test task as it comes. Fails when a test fails, the plan is not complete, the kernel panics,
-# a server is started again, or the machine does not end itself in time. The whole serial line is
-# kept beside the module list.
+# of its suites as it comes, as that of one test. Fails when a test fails, a plan is not complete,
+# the kernel panics, a server is started again, or the machine does not end itself in time. The whole
+# serial line is kept beside the module list.
+#
+# Comments in the image's configuration, tests/kernel/NAME.conf, say what else is to be known:
+#   # suites: SERVER…      whose TAP counts (default: kernel-NAME)
+#   # restarts: SERVER…    who is started again on purpose
+#   # qemu: OPTION…        more of QEMU's, for devices
+#   # log: REGEX           some line of the log begins so
+#   # never: REGEX         none does
 set -eu
+export LC_ALL=C
 
 usage() {
     cat <<'END'
 usage: tests/kernel/run.sh [option…]
   --build DIR          where make built (default: $CORVUS_BUILD, or build)
-  --image NAME         tests, fuzz … (default: tests)
-  --task NAME          the task whose TAP counts (default: kernel-NAME of the image)
+  --image NAME         tests, init, fuzz … (default: tests)
   --append TEXT        more of the kernel command line
-  --timeout SECONDS    (default: 240)
+  --timeout SECONDS    (default: 600)
 END
 }
 
@@ -24,15 +31,68 @@ wrong_arguments() {
     exit 2
 }
 
-# From the serial line to TAP: the task's lines come behind its name, put there by the console.
+# Prints the values of a comment of the configuration.
+said_by_config() {
+    if [ -e "tests/kernel/$image.conf" ]; then
+        sed -n "s/^# $1: *//p" "tests/kernel/$image.conf"
+    fi
+}
+
+is_among() {
+    local word=$1 other
+    shift
+    for other in "$@"; do
+        if [ "$word" = "$other" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# From the serial line to TAP: a suite's lines come behind its name, put there by the console. Tests
+# are numbered anew; the plan comes when all suites have printed theirs.
 tap_lines() {
-    sed -nu -e 's/\r$//' -e "s/^\[$task\] //" \
-        -e '/^ok /p; /^not ok /p; /^1\.\.[0-9]/p; /^# /p; /^Bail out!/p'
+    local line number=0 planned=0 plans=0
+    while IFS= read -r line; do
+        [[ ${line%$'\r'} =~ ^\[([^]]*)\]\ (.*)$ ]] || continue
+        line=${BASH_REMATCH[2]}
+        is_among "${BASH_REMATCH[1]}" "${suites[@]}" || continue
+        if [[ $line =~ ^(ok|not\ ok)\ [0-9]+(.*)$ ]]; then
+            number=$((number + 1))
+            echo "${BASH_REMATCH[1]} $number${BASH_REMATCH[2]}"
+        elif [[ $line =~ ^1\.\.([0-9]+)$ ]]; then
+            planned=$((planned + BASH_REMATCH[1]))
+            plans=$((plans + 1))
+        elif [[ $line == '# '* || $line == 'Bail out!'* ]]; then
+            echo "$line"
+        fi
+    done
+    if [ "$plans" -eq ${#suites[@]} ]; then
+        echo "1..$planned"
+    fi
 }
 
 problem() {
     printf '# %s\n' "$1"
     problems=$((problems + 1))
+}
+
+check_restarts() {
+    local server allowed
+    read -r -a allowed <<<"$(said_by_config restarts)"
+    for server in $(sed -n 's/^init: \([^ ]*\) ended (.*), restarting in .*/\1/p' "$log" | sort -u); do
+        is_among "$server" ${allowed[@]+"${allowed[@]}"} || problem "$server was started again"
+    done
+}
+
+check_log() {
+    local pattern
+    while IFS= read -r pattern; do
+        [ -z "$pattern" ] || grep -a -q -E "^$pattern" "$log" || problem "not in the log: $pattern"
+    done <<<"$(said_by_config log)"
+    while IFS= read -r pattern; do
+        [ -z "$pattern" ] || ! grep -a -q -E "^$pattern" "$log" || problem "in the log: $pattern"
+    done <<<"$(said_by_config never)"
 }
 
 # Looks at what the whole run left, $1 being the status of boot.sh.
@@ -42,11 +102,16 @@ judge() {
     ran=$(grep -c -E '^(not )?ok ' "$tap") || true
     failed=$(grep -E '^not ok ' "$tap" | grep -c -v -E '# (TODO|SKIP)') || true
 
-    [ "$1" -ne 124 ] || problem "the machine did not end itself within $timeout seconds"
-    [ $(($1 % 2)) -eq 1 ] || [ "$1" -eq 124 ] || problem "QEMU ended with status $1"
+    case $1 in
+    "$status_passed") ;;
+    "$status_failed") problem "the suite that ends the node failed, or could not start" ;;
+    124) problem "the machine did not end itself within $timeout seconds" ;;
+    *) problem "QEMU ended with status $1" ;;
+    esac
     ! grep -a -q -E 'PANIC|cannot boot:' "$log" || problem "the kernel stopped"
-    ! grep -a -q -E '^(\[init\]|init:).* restart' "$log" || problem "a server was started again"
-    [ -n "$planned" ] || problem "no plan was printed"
+    check_restarts
+    check_log
+    [ -n "$planned" ] || problem "not all of these printed a plan: ${suites[*]}"
     [ "${planned:-$ran}" -eq "$ran" ] || problem "$ran of $planned planned tests ran"
     [ "$failed" -eq 0 ] || problem "$failed tests failed"
     if [ "$problems" -gt 0 ]; then
@@ -55,14 +120,17 @@ judge() {
     fi
 }
 
+# What init tells the debug exit device at a suite's end, as QEMU's status.
+status_passed=3
+status_failed=7
+
 build=${CORVUS_BUILD:-build}
 image=tests
-task=
 append=
-timeout=240
+timeout=600
 while [ $# -gt 0 ]; do
     case $1 in
-    --build | --image | --task | --append | --timeout)
+    --build | --image | --append | --timeout)
         [ $# -ge 2 ] || wrong_arguments "$1 needs a value"
         printf -v "${1#--}" %s "$2"
         shift 2
@@ -74,18 +142,21 @@ while [ $# -gt 0 ]; do
     *) wrong_arguments "unknown argument '$1'" ;;
     esac
 done
-task=${task:-kernel-$image}
 
 cd "$(dirname "$0")/../.."
 log=$build/tests/kernel/$image.log
 tap=$build/tests/kernel/$image.tap
 problems=0
+read -r -a suites <<<"$(said_by_config suites)"
+[ ${#suites[@]} -gt 0 ] || suites=("kernel-$image")
+read -r -a options <<<"$(said_by_config qemu)"
 
 status=0
 mkdir -p "$(dirname "$log")"
 set +e
 deploy/boot.sh --kernel "$build/kernel/corvus.elf" --modules "$build/tests/kernel/$image.modules" \
-    --append "panic=exit $append" --serial stdio --timeout "$timeout" </dev/null |
+    --append "panic=exit $append" --serial stdio --timeout "$timeout" \
+    -- ${options[@]+"${options[@]}"} </dev/null |
     tee "$log" | tap_lines | tee "$tap"
 status=${PIPESTATUS[0]}
 set -e

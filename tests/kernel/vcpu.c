@@ -218,7 +218,7 @@ static void test_idle(void)
 
 SERVER static void serve_hostile(void *argument)
 {
-    static const uint64_t bad[] = {USER_END, 0x0000800000000000ull, 0xffff800000000000ull,
+    static const uint64_t bad[] = {0x0000ffffffffffffull, 0x0000800000000000ull, 0xffff800000000000ull,
                                    0xffffffff80100000ull, UINT64_MAX};
 
     (void)argument;

@@ -27,6 +27,6 @@ void misbehave(const char *role);
 // Calls init's services with arguments by chance.
 int call_at_random(const char *seed, const char *calls);
 
-#define AREA 0x300000000000ull // addresses that the C library does not use
-#define PAGE 4096ull
+#define AREA  0x300000000000ull // addresses that the C library does not use
+#define PAGE  4096ull
 #define LARGE (2ull << 20)

@@ -103,8 +103,7 @@ static void test_large(void)
     ok(release(LARGE_AREA + hole, PAGE) == ERR_OK, "memory: a page out of another is freed");
     ok(numbers_stay(hole), "memory: contents survive the splitting");
     ok(protect(LARGE_AREA, PAGE, 0) == ERR_OK, "memory: access taken away");
-    ok(protect(LARGE_AREA, PAGE, READ_WRITE) == ERR_OK &&
-           *(volatile uint64_t *)LARGE_AREA == 1,
+    ok(protect(LARGE_AREA, PAGE, READ_WRITE) == ERR_OK && *(volatile uint64_t *)LARGE_AREA == 1,
        "memory: given back, with its contents");
     ok(release(LARGE_AREA, 3 * LARGE) == ERR_INVALID_RANGE, "memory: a range with a hole");
     ok(release(LARGE_AREA, hole) == ERR_OK &&

@@ -3,7 +3,7 @@
 // up, report and start again. A role is a word of init.conf.
 #include "init_test.h"
 
-#include "lib/clock.h"
+#include <corvus/host.h>
 
 #include <pthread.h>
 #include <stdio.h>

@@ -45,7 +45,8 @@ void test_names(void)
     ok(look_up('x', 1, &found) == ERR_OK, "names: nor does it wait when it is there");
     port_deallocate(port);
     ok(look_up('x', 0, &found) == ERR_NOT_FOUND, "names: gone with its port");
-    ok(port_allocate_with_send(7, &port, &send) == ERR_OK && check_in('x', copy_send(send)) == ERR_OK,
+    ok(port_allocate_with_send(7, &port, &send) == ERR_OK &&
+           check_in('x', copy_send(send)) == ERR_OK,
        "names: and free for another");
     port_deallocate(port);
 }
@@ -128,8 +129,8 @@ static void test_no_requests(void)
 
     ok(msg_rpc(&message, TIMEOUT_NONE) == ERR_OK && message.words[0] == ERR_UNKNOWN_SERVICE,
        "messages: a service there is not");
-    message = (struct message){.destination = NAME_BOOTSTRAP,
-                               .id = SERVICE_bootstrap_allocate_memory};
+    message =
+        (struct message){.destination = NAME_BOOTSTRAP, .id = SERVICE_bootstrap_allocate_memory};
     ok(msg_rpc(&message, TIMEOUT_NONE) == ERR_OK && message.words[0] == ERR_INVALID_ARGUMENT,
        "messages: words missing");
     message = (struct message){.tag = 1, .destination = NAME_BOOTSTRAP, .id = 0x7777};
