@@ -44,10 +44,11 @@ fuzz: $(FUZZERS) ## fuzz the parsers on the host (FUZZ_SECONDS=60 each)
 	done
 
 # --- Kernel tests: native tasks in QEMU ---------------------------------------------------------
-# The sources in tests/kernel/ are one task, kernel-tests; those in a folder tests/kernel/NAME/ are
-# another task, kernel-NAME. All but the benchmark and init's tests run in the ordinary test image.
+# The sources in tests/kernel/ are one task, kernel-tests; those in a folder tests/kernel/NAME/, one of
+# which has main(), are another task, kernel-NAME. All but the benchmark and init's tests run in the ordinary test image.
 
-kernel_test_folders := $(sort $(patsubst tests/kernel/%/,%,$(dir $(wildcard tests/kernel/*/*.c))))
+kernel_test_folders := $(sort $(patsubst tests/kernel/%/,%,$(dir $(shell \
+  grep -l '^int main\>' /dev/null $(wildcard tests/kernel/*/*.c)))))
 KERNEL_TEST_TASKS := $(if $(wildcard tests/kernel/*.c),kernel-tests) \
   $(addprefix kernel-,$(kernel_test_folders))
 kernel-test-sources = $(wildcard tests/kernel/$(if \
@@ -93,19 +94,29 @@ fuzz-kernel: $(KERNEL_FUZZ_FILES) ## random calls against the kernel (SEED=1 CAL
 
 # --- Running ------------------------------------------------------------------------------------
 
-TEST_FILES := $(UNIT_TESTS) $(KERNEL_TEST_FILES)
+# Suites are what tests/run.sh knows. The same kernel and tests as clang builds them are the suite
+# clang; they share what is generated, so they are built behind all else.
+
+TEST_FILES := $(UNIT_TESTS) $(KERNEL_TEST_FILES) $(KERNEL_INIT_FILES)
+
+.PHONY: kernel-images
+kernel-images: $(KERNEL_TEST_FILES) $(KERNEL_INIT_FILES)
+
+.PHONY: clang-images
+clang-images: | all $(TEST_FILES)
+	$(Q)$(MAKE) --no-print-directory COMPILER=clang all kernel-images
 
 .PHONY: test
-test: all iso $(TEST_FILES) ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit kernel boot cluster lint
+test: all iso $(TEST_FILES) clang-images ## every test, one hour at most
+	$(Q)tests/run.sh $(O) unit kernel clang boot cluster lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 	$(Q)tests/run.sh $(O) unit kernel
 
 .PHONY: test-long
-test-long: all iso $(TEST_FILES) $(KERNEL_FUZZ_FILES) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit kernel boot cluster lint long
+test-long: all iso $(TEST_FILES) clang-images $(KERNEL_FUZZ_FILES) ## every test, then long runs with several seeds
+	$(Q)tests/run.sh $(O) unit kernel clang boot cluster lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own

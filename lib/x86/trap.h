@@ -91,7 +91,7 @@ always_inline uint64_t message_call_null(port_name_t destination, uint32_t id, u
 // keeps nothing but the stack pointer, so what the compiler needs afterwards it
 // puts by itself; but for rbp, which it may not be told of, and which goes below
 // the red zone.
-always_inline int64_t vcpu_run(port_name_t guest)
+static inline int64_t vcpu_run(port_name_t guest)
 {
     int64_t reason = TAG_VCPU_RUN;
     uint64_t to = guest;
