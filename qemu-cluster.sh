@@ -345,7 +345,7 @@ done
 state=$top/build/cluster/$cluster
 
 # UEFI firmware alone needs some 10 s here, and a loaded machine several times that.
-ready_seconds=${CORVUS_READY_SECONDS:-180}
+ready_seconds=${CORVUS_READY_SECONDS:-300}
 
 [ ${#arguments[@]} -gt 0 ] || wrong_arguments "which command?"
 command=${arguments[0]}

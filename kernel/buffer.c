@@ -65,10 +65,12 @@ corvus_error_t notice_request(struct task *task, struct port *port, uint32_t kin
     notice->message->tag = 1;
     notice->message->words[0] = word;
     notice->kind = kind;
+    notice->of = port;
     notice->to = to;
     notice->charged = task;
     task_reference(task);
     list_init(&notice->link);
+    list_append(&task->notices, &notice->owner_link);
     if (kind == NOTIFY_NO_SENDERS)
         port->no_senders_notice = notice;
     else
@@ -82,6 +84,9 @@ void notice_destroy(struct notice *notice)
     struct task *charged = notice->charged;
 
     list_remove(&notice->link);
+    list_remove(&notice->owner_link);
+    if (notice->of && notice->of->no_senders_notice == notice)
+        notice->of->no_senders_notice = NULL;
     if (notice->message)
         message_copy_destroy(notice->message);
     port_drop_send_once(notice->to);

@@ -227,8 +227,8 @@ void first_task_start(const struct boot_info *boot)
     information = take_pages(INFORMATION_PAGES);
     info = physical_to_virtual(information);
     for (unsigned i = 0; i < INFORMATION_PAGES; i++)
-        must(space_pin(task, BOOT_INFO_ADDRESS + i * PAGE_BYTES, information + i * PAGE_BYTES,
-                       ACCESS_READ),
+        must(space_pin_kernel(task, BOOT_INFO_ADDRESS + i * PAGE_BYTES,
+                              information + i * PAGE_BYTES, ACCESS_READ),
              "boot information");
     info->magic = BOOT_INFORMATION_MAGIC;
     info->acpi_root = acpi_info.root_table;

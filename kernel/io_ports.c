@@ -153,8 +153,7 @@ static struct mapping_node *unit_node(struct task *task, uint64_t unit)
     node = node_allocate(task);
     if (!node)
         return NULL;
-    node_place(node, task, IO_PAGE_FIRST + unit, bitmap_byte(task, unit));
-    node_link(node, NULL);
+    node_add_root(node, task, IO_PAGE_FIRST + unit, false, bitmap_byte(task, unit));
     return node;
 }
 
@@ -172,15 +171,22 @@ static bool unit_remove(struct task *task, uint64_t unit, bool self, int *budget
     return true;
 }
 
-static corvus_error_t unit_grant(struct mapping_node *node, struct task *to, uint64_t unit)
+// The two tasks are not the same.
+static corvus_error_t unit_grant(struct mapping_node *node, struct task *to, uint64_t unit,
+                                 int *budget)
 {
-    if (!task_charge(to, sizeof(*node)))
+    struct mapping_node *home;
+
+    if (!node_replaceable(node))
+        return ERR_IN_USE;
+    home = node_allocate(to);
+    if (!home)
         return ERR_NO_MEMORY;
     *node_io_entry(node) = UNIT_DENIED;
-    task_uncharge(node_task(node), sizeof(*node));
     node_displace(node);
-    node_place(node, to, IO_PAGE_FIRST + unit, bitmap_byte(to, unit));
-    *node_io_entry(node) = 0;
+    *budget -= node_replace(node, home);
+    node_place(home, to, IO_PAGE_FIRST + unit, bitmap_byte(to, unit));
+    *node_io_entry(home) = 0;
     return ERR_OK;
 }
 
@@ -193,8 +199,7 @@ static corvus_error_t unit_derive(struct mapping_node *parent, struct task *to, 
     node = node_allocate(to);
     if (!node)
         return ERR_NO_MEMORY;
-    node_place(node, to, IO_PAGE_FIRST + unit, bitmap_byte(to, unit));
-    node_link(node, parent);
+    node_add(node, parent, to, IO_PAGE_FIRST + unit, false, bitmap_byte(to, unit));
     *node_io_entry(node) = 0;
     return ERR_OK;
 }
@@ -225,7 +230,7 @@ static corvus_error_t unit_transfer(struct task *from, struct task *to, uint64_t
         if (!*done)
             return ERR_OK;
     }
-    return grant ? unit_grant(source, to, unit) : unit_derive(source, to, unit);
+    return grant ? unit_grant(source, to, unit, budget) : unit_derive(source, to, unit);
 }
 
 corvus_error_t mapping_io_map_step(struct task *from, struct task *to, uint64_t first,

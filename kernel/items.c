@@ -36,6 +36,15 @@ static bool user_range(uint64_t address, uint64_t length)
     return length <= USER_END && address <= USER_END - length;
 }
 
+// The page is mapped as wanted, but memory of the kernel's own or of a device:
+// its pager could not help.
+static bool is_out_of_reach(struct task *task, uint64_t address, uint32_t access)
+{
+    uint32_t has;
+
+    return space_page_bytes(task, address & ~(PAGE_BYTES - 1), &has) && !(access & ~has);
+}
+
 // Lengths, ranges and buffers of all COPY items, then the pages on both sides.
 static enum delivery check_copies(struct thread *sender, struct thread *receiver, unsigned items,
                                   corvus_error_t *error)
@@ -60,11 +69,13 @@ static enum delivery check_copies(struct thread *sender, struct thread *receiver
             return DELIVERY_RECEIVER_FAILED;
         *error = ERR_FAULT;
         if (!pages_present(sender->task, item->address, item->length, ACCESS_READ, &missing))
-            return fault_raise_for_message(sender, missing, ACCESS_READ, true)
+            return !is_out_of_reach(sender->task, missing, ACCESS_READ) &&
+                           fault_raise_for_message(sender, missing, ACCESS_READ, true)
                        ? DELIVERY_SENDER_FAULTS
                        : DELIVERY_SENDER_FAILED;
         if (!pages_present(receiver->task, buffer->address, item->length, ACCESS_WRITE, &missing)) {
             if (receiver->state == THREAD_CALLING ||
+                is_out_of_reach(receiver->task, missing, ACCESS_WRITE) ||
                 !fault_raise_for_message(receiver, missing, ACCESS_WRITE, false))
                 return DELIVERY_RECEIVER_FAILED;
             return DELIVERY_RECEIVER_FAULTS;

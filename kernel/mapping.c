@@ -9,7 +9,6 @@
 
 #include "memory.h"
 #include "revoke.h"
-#include "x86/panic.h"
 
 // Rough costs in instructions, for the budget.
 #define PAGE_COST        400
@@ -183,7 +182,7 @@ static corvus_error_t make_room(struct transfer *transfer, const struct page_pai
 static inline uint64_t entry_for(const struct transfer *transfer, const struct page_pair *pair)
 {
     return pair->frame | space_entry_flags(transfer->access) |
-           (*pair->source.entry & PTE_CACHE_BITS) | (pair->large ? PTE_LARGE : 0);
+           (*pair->source.entry & PTE_INHERITED) | (pair->large ? PTE_LARGE : 0);
 }
 
 // Derives a page at an empty destination.
@@ -193,37 +192,46 @@ static corvus_error_t derive(struct transfer *transfer, const struct page_pair *
 
     if (!node)
         return ERR_NO_MEMORY;
-    node->large = pair->large;
-    node_place(node, transfer->to, pair->destination_address / PAGE_BYTES, pair->destination.entry);
-    node_link(node, pair->node);
+    node_add(node, pair->node, transfer->to, pair->destination_address / PAGE_BYTES, pair->large,
+             pair->destination.entry);
     *pair->destination.entry = entry_for(transfer, pair);
     transfer->to->space.mapped += pages_of(pair->large);
     return ERR_OK;
 }
 
-// Moves the source's node to an empty destination. *done stays false while
-// what was derived from it has yet to lose the access that is not granted.
+// What the destination gets the source no longer has.
+static void take_source(struct transfer *transfer, const struct page_pair *pair)
+{
+    revoke_used_bits(pair->node);
+    *pair->source.entry = 0;
+    space_flush_page(transfer->from, pair->source_address);
+    transfer->from->space.mapped -= pages_of(pair->large);
+    node_displace(pair->node);
+}
+
+// Moves the source's place in the tree to an empty destination. *done stays
+// false while what was derived from it has yet to lose the access that is not
+// granted.
 static corvus_error_t grant(struct transfer *transfer, const struct page_pair *pair, bool *done)
 {
     struct mapping_node *node = pair->node;
     uint64_t entry = entry_for(transfer, pair);
     bool narrows = space_entry_access(*pair->source.entry) & ~transfer->access;
+    bool moves = transfer->from != transfer->to;
+    struct mapping_node *home = moves ? node_allocate(transfer->to) : node;
 
-    if (!task_charge(transfer->to, sizeof(*node)))
+    if (!home)
         return ERR_NO_MEMORY;
     if ((narrows || transfer->token) &&
         !revoke_access(node, transfer->access, &transfer->token, &transfer->budget)) {
-        task_uncharge(transfer->to, sizeof(*node));
+        if (moves)
+            node_free(home);
         return ERR_OK;
     }
-    revoke_used_bits(node);
-    *pair->source.entry = 0;
-    space_flush_page(transfer->from, pair->source_address);
-    transfer->from->space.mapped -= pages_of(pair->large);
-    task_uncharge(transfer->from, sizeof(*node));
-
-    node_displace(node);
-    node_place(node, transfer->to, pair->destination_address / PAGE_BYTES, pair->destination.entry);
+    take_source(transfer, pair);
+    if (moves)
+        transfer->budget -= node_replace(node, home);
+    node_place(home, transfer->to, pair->destination_address / PAGE_BYTES, pair->destination.entry);
     *pair->destination.entry = entry;
     transfer->to->space.mapped += pages_of(pair->large);
     *done = true;
@@ -241,7 +249,7 @@ static corvus_error_t find_source(const struct transfer *transfer, struct page_p
     entry = *pair->source.entry;
     if (!(entry & PTE_PRESENT))
         return ERR_NOT_MAPPED;
-    if (entry & PTE_PINNED || transfer->access & ~space_entry_access(entry))
+    if (entry & PTE_PINNED || !space_entry_allows(entry, space_entry_flags(transfer->access)))
         return ERR_ACCESS_DENIED;
     offset = pair->source_address & (LEVEL_BYTES(pair->source.level) - 1);
     pair->frame = (entry & PTE_ADDRESS_MASK) + offset;
@@ -260,6 +268,8 @@ static corvus_error_t transfer_page(struct transfer *transfer, struct page_pair 
     pair->node = node_mapped_at(transfer->from, pair->source_address, large_source);
     if (transfer->grant && large_source && !pair->large)
         return mapping_split(pair->node, &transfer->budget);
+    if (transfer->grant && transfer->from != transfer->to && !node_replaceable(pair->node))
+        return ERR_IN_USE;
     if (!transfer->grant && pair->node->depth == NODE_DEPTH_MAX)
         return ERR_NO_MEMORY;
     if (!space_reach(transfer->to, pair->destination_address,
@@ -317,14 +327,12 @@ map_range(struct task *from, uint64_t source, struct task *to, uint64_t destinat
 static inline bool derive_page(struct task *from, uint64_t source, struct task *to,
                                uint64_t destination, uint32_t access)
 {
-    struct place at = space_find(from, source);
-    struct place home = space_find(to, destination);
+    const uint64_t *at = space_find_small(from, source);
+    uint64_t *home = space_find_small(to, destination);
+    uint64_t flags = space_entry_flags(access);
     struct mapping_node *parent, *node;
-    uint64_t entry = *at.entry;
 
-    if (at.level != LEVEL_SMALL || home.level != LEVEL_SMALL || *home.entry)
-        return false;
-    if ((entry & (PTE_PRESENT | PTE_PINNED)) != PTE_PRESENT || access & ~space_entry_access(entry))
+    if (!at || !home || *home || *at & PTE_PINNED || !space_entry_allows(*at, flags))
         return false;
     parent = node_mapped_at(from, source, false);
     if (parent->depth == NODE_DEPTH_MAX)
@@ -332,9 +340,8 @@ static inline bool derive_page(struct task *from, uint64_t source, struct task *
     node = node_allocate(to);
     if (!node)
         return false;
-    node_place(node, to, destination / PAGE_BYTES, home.entry);
-    node_link(node, parent);
-    *home.entry = (entry & (PTE_ADDRESS_MASK | PTE_CACHE_BITS)) | space_entry_flags(access);
+    node_add(node, parent, to, destination / PAGE_BYTES, false, home);
+    *home = (*at & (PTE_ADDRESS_MASK | PTE_INHERITED)) | flags;
     to->space.mapped++;
     return true;
 }
@@ -357,7 +364,7 @@ corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task 
 // them it is uncached.
 static uint64_t cache_flags(uint32_t cache)
 {
-    switch (cache) {
+    switch (cache & ~MAPPING_DEVICE) {
     case HOST_CACHE_ON:
         return 0;
     case HOST_CACHE_WRITE_COMBINING:
@@ -384,11 +391,9 @@ corvus_error_t mapping_root(struct task *task, uint64_t address, uint64_t physic
     node = node_allocate(task);
     if (!node)
         return ERR_NO_MEMORY;
-    node->large = large;
-    node_place(node, task, address / PAGE_BYTES, place.entry);
-    node_link(node, NULL);
-    *place.entry =
-        physical | space_entry_flags(access) | cache_flags(cache) | (large ? PTE_LARGE : 0);
+    node_add_root(node, task, address / PAGE_BYTES, large, place.entry);
+    *place.entry = physical | space_entry_flags(access) | cache_flags(cache) |
+                   (cache & MAPPING_DEVICE ? PTE_DEVICE : 0) | (large ? PTE_LARGE : 0);
     task->space.mapped += pages_of(large);
     return ERR_OK;
 }

@@ -12,15 +12,21 @@ bool space_create(struct task *task);
 // bounded steps; true when nothing is left. Never called on the loaded space.
 bool space_destroy_step(struct task *task);
 
-// Kernel-owned page (message page, vCPU page, clock page, boot information)
-// in user space: no mapping node, cannot be mapped on or unmapped by services.
+// Kernel-owned page (message page, vCPU page) where the task wants it in user
+// space: no mapping node, cannot be mapped on or unmapped by services.
 // ERR_IN_USE, ERR_NO_MEMORY, ERR_INVALID_RANGE.
 corvus_error_t space_pin(struct task *task, uint64_t address, uint64_t physical, uint32_t access);
+
+// Likewise where the kernel wants it (clock page, boot information), which is
+// anywhere in user space.
+corvus_error_t space_pin_kernel(struct task *task, uint64_t address, uint64_t physical,
+                                uint32_t access);
 void space_unpin(struct task *task, uint64_t address);
 
 // Physical address behind a user address if it is mapped with `access`
 // (ACCESS_*), as user code could use it; 0 if not. Marks it accessed (and
-// dirty for write). Never finds pinned pages writable by COPY.
+// dirty for write). What it finds the kernel can touch: never device memory,
+// and pinned pages for reading only.
 uint64_t space_translate(struct task *task, uint64_t address, uint32_t access);
 
 // Bytes from `address` to the end of its page (4 KiB or 2 MiB), 0 if unmapped.
@@ -40,7 +46,8 @@ uint64_t space_page_bytes(struct task *task, uint64_t address, uint32_t *access)
 // ERR_NOT_MAPPED, ERR_ACCESS_DENIED (source has less access, or is pinned),
 // ERR_NO_MEMORY (quota of `to`, or 256 mappings derived one from another),
 // ERR_IN_USE (destination pinned, or the source is derived from it, or only a
-// part of a 2 MiB page is meant from which others are derived),
+// part of a 2 MiB page is meant from which others are derived, or the page to
+// be granted to another task has more than 2048 derived from it),
 // ERR_TERMINATED (`to` is).
 corvus_error_t mapping_map_step(struct task *from, uint64_t source, struct task *to,
                                 uint64_t destination, uint64_t length, uint32_t access, bool grant,
@@ -68,7 +75,9 @@ bool mapping_unmap_step(struct task *task, uint64_t address, uint64_t length, ui
 corvus_error_t mapping_check_range(uint64_t address, uint64_t length);
 
 // Root mappings: boot memory, device memory, reclaimed pages. One page (4 KiB
-// or 2 MiB by `large`). `cache` is HOST_CACHE_*. ERR_IN_USE, ERR_NO_MEMORY.
+// or 2 MiB by `large`). `cache` is HOST_CACHE_*, with MAPPING_DEVICE for what is
+// not memory. ERR_IN_USE, ERR_NO_MEMORY.
+#define MAPPING_DEVICE 0x100u
 corvus_error_t mapping_root(struct task *task, uint64_t address, uint64_t physical, bool large,
                             uint32_t access, uint32_t cache);
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Kernel memory: a pool of pages, and on top of it slabs of equal objects. A
-// slab is one page with its header in the first 64 bytes; a slab whose last
-// object is freed goes back to the pool at once, so nothing is ever kept that
-// no task pays for. Every operation takes a constant number of steps.
+// Kernel memory: a pool of pages, and on top of it each task's slabs of equal
+// objects. A slab whose last object is freed goes back to the pool at once, so
+// that quotas and pool always agree. Every operation takes a constant number of
+// steps.
 #include "memory.h"
 
-#include "list.h"
 #include "task.h"
 #include "x86/boot.h"
 #include "x86/paging.h"
@@ -16,43 +15,21 @@
 #define RESERVE_LEAST    (4 * MIB)
 #define RESERVE_MOST     (512 * MIB)
 
-// Objects above the largest class take a whole page: a slab of 2048 bytes
-// would hold a single one.
-#define OBJECT_LARGEST 1344u
-#define OBJECT_GRANULE 16u
-
 // Free pages are linked through themselves.
 struct free_page {
     struct free_page *next;
 };
 
-struct slab {
-    struct link link;   // in the list of its class while it has room
-    void *freed;        // objects given back, linked through their first word
-    uint32_t fresh;     // offset of the first object never given out
-    uint16_t used;      // objects given out
-    uint16_t which;     // class: index into slab_classes
-    uint64_t unused[4]; // up to 64 bytes, for the alignment of what follows
-};
-_Static_assert(sizeof(struct slab) == 64, "objects of 64 bytes are aligned to their size");
+// Above, an object takes a page. All but the first are multiples of 64 that
+// fill a page well: ports, vCPUs and interrupts share one, messages, tasks and
+// timers the next, and threads have one with long messages.
+static const uint16_t class_sizes[MEMORY_CLASSES] = {32, 64, 256, 448, 960, MEMORY_OBJECT_LARGEST};
 
-struct slab_class {
-    struct link with_room; // slabs with at least one free object
-    uint32_t size;         // bytes of an object
-    uint32_t first;        // offset of the first object in a slab
-};
-
-static const uint16_t class_sizes[] = {32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1344};
-#define CLASS_COUNT (sizeof(class_sizes) / sizeof(class_sizes[0]))
-
-static struct slab_class slab_classes[CLASS_COUNT];
-static uint8_t class_of_granules[OBJECT_LARGEST / OBJECT_GRANULE + 1]; // by size, rounded up
-
+static struct chain *kernel_slabs[MEMORY_CLASSES]; // charged to nobody
 static struct free_page *free_pages;
 static uint64_t free_page_count;
 static const struct boot_info *boot_memory;
 static uint64_t total_bytes;
-static uint64_t used_bytes; // whole pages and objects given out
 
 // String stores of eight bytes take the fewest steps on every processor.
 static inline void zero_words(void *start, size_t bytes)
@@ -94,7 +71,6 @@ void *memory_page_allocate(struct task *charged)
             task_uncharge(charged, PAGE_BYTES);
         return NULL;
     }
-    used_bytes += PAGE_BYTES;
     zero_words(page, PAGE_BYTES);
     return page;
 }
@@ -102,155 +78,104 @@ void *memory_page_allocate(struct task *charged)
 void memory_page_free(struct task *charged, void *page)
 {
     KASSERT(((uintptr_t)page & (PAGE_BYTES - 1)) == 0);
-    used_bytes -= PAGE_BYTES;
     pool_push(page);
     if (charged)
         task_uncharge(charged, PAGE_BYTES);
 }
 
-// A slab without objects, in its class's list; NULL when the pool is empty.
-static struct slab *slab_create(uint32_t which)
+static inline struct chain **slabs_of(struct task *charged, unsigned which)
 {
-    struct slab *slab = pool_pop();
-
-    if (!slab)
-        return NULL;
-    slab->freed = NULL;
-    slab->fresh = slab_classes[which].first;
-    slab->used = 0;
-    slab->which = (uint16_t)which;
-    list_prepend(&slab_classes[which].with_room, &slab->link);
-    return slab;
+    return charged ? &charged->slabs[which] : &kernel_slabs[which];
 }
 
-static inline bool slab_full(const struct slab *slab, uint32_t size)
+bool memory_slab_open(struct task *charged, unsigned which)
 {
-    return !slab->freed && slab->fresh + size > PAGE_BYTES;
-}
-
-// Takes an object out of a slab that has one.
-static inline void *slab_pop(struct slab *slab, uint32_t size)
-{
-    void *object = slab->freed;
-
-    if (object) {
-        slab->freed = *(void **)object;
-    } else {
-        object = (char *)slab + slab->fresh;
-        slab->fresh += size;
-    }
-    slab->used++;
-    if (slab_full(slab, size))
-        list_remove(&slab->link);
-    return object;
-}
-
-static void *object_pop(uint32_t which)
-{
-    struct slab_class *of = &slab_classes[which];
     struct slab *slab;
 
-    if (!list_empty(&of->with_room))
-        slab = container_of(of->with_room.next, struct slab, link);
-    else
-        slab = slab_create(which);
-    return slab ? slab_pop(slab, of->size) : NULL;
+    if (charged && !task_charge(charged, PAGE_BYTES))
+        return false;
+    slab = pool_pop();
+    if (!slab) {
+        if (charged)
+            task_uncharge(charged, PAGE_BYTES);
+        return false;
+    }
+    slab->list = slabs_of(charged, which);
+    slab->freed = NULL;
+    slab->owner = charged;
+    slab->size = class_sizes[which];
+    slab->fresh = sizeof(*slab);
+    slab->used = 0;
+    slab->capacity = (uint16_t)((PAGE_BYTES - sizeof(*slab)) / slab->size);
+    chain_push(slab->list, &slab->with_room);
+    return true;
 }
 
-static inline uint32_t class_of(size_t bytes)
+void memory_slab_close(struct slab *slab)
 {
-    return class_of_granules[(bytes + OBJECT_GRANULE - 1) / OBJECT_GRANULE];
+    struct task *owner = slab->owner;
+
+    chain_remove(&slab->with_room);
+    pool_push(slab);
+    if (owner)
+        task_uncharge(owner, PAGE_BYTES);
 }
 
-size_t memory_object_size(size_t bytes)
+// One object, not zeroed. Slabs with room give a terminated task nothing either.
+static inline void *object_take(struct task *charged, unsigned which)
 {
-    return bytes > OBJECT_LARGEST ? PAGE_BYTES : class_sizes[class_of(bytes)];
+    struct chain **list = slabs_of(charged, which);
+
+    if (charged && charged->terminated)
+        return NULL;
+    if (!*list && !memory_slab_open(charged, which))
+        return NULL;
+    return memory_slab_pop(list);
 }
 
 void *memory_object_allocate(struct task *charged, size_t bytes)
 {
-    uint32_t which, size;
+    unsigned which = memory_class(bytes);
     void *object;
 
     KASSERT(bytes <= PAGE_BYTES);
-    if (bytes > OBJECT_LARGEST)
+    if (bytes > MEMORY_OBJECT_LARGEST)
         return memory_page_allocate(charged);
-    which = class_of(bytes);
-    size = class_sizes[which];
-    if (charged && !task_charge(charged, size))
-        return NULL;
-    object = object_pop(which);
-    if (!object) {
-        if (charged)
-            task_uncharge(charged, size);
-        return NULL;
-    }
-    used_bytes += size;
-    zero_words(object, size);
+    object = object_take(charged, which);
+    if (object)
+        zero_words(object, class_sizes[which]);
     return object;
-}
-
-static void object_push(void *object, uint32_t which)
-{
-    struct slab *slab = (struct slab *)((uintptr_t)object & ~(PAGE_BYTES - 1));
-
-    KASSERT(slab->which == which && slab->used > 0);
-    if (slab_full(slab, class_sizes[which]))
-        list_prepend(&slab_classes[which].with_room, &slab->link);
-    if (--slab->used == 0) {
-        list_remove(&slab->link);
-        pool_push(slab);
-        return;
-    }
-    *(void **)object = slab->freed;
-    slab->freed = object;
 }
 
 void memory_object_free(struct task *charged, void *object, size_t bytes)
 {
-    uint32_t which;
-
-    if (bytes > OBJECT_LARGEST) {
+    if (bytes > MEMORY_OBJECT_LARGEST) {
         memory_page_free(charged, object);
         return;
     }
-    which = class_of(bytes);
-    object_push(object, which);
-    used_bytes -= class_sizes[which];
-    if (charged)
-        task_uncharge(charged, class_sizes[which]);
-}
-
-static void batch_push(void *first, uint32_t which)
-{
-    while (first) {
-        void *next = *(void **)first;
-
-        object_push(first, which);
-        first = next;
-    }
+    KASSERT(memory_slab_of(object)->owner == charged && memory_slab_of(object)->size >= bytes);
+    memory_slab_push(object);
 }
 
 void *memory_batch_allocate(struct task *charged, size_t bytes, unsigned count)
 {
-    uint32_t which = class_of(bytes);
-    uint64_t charge = (uint64_t)count * class_sizes[which];
     void *first = NULL;
 
-    if (!task_charge(charged, charge))
-        return NULL;
     for (unsigned i = 0; i < count; i++) {
-        void *object = object_pop(which);
+        void *object = object_take(charged, memory_class(bytes));
 
         if (!object) {
-            batch_push(first, which);
-            task_uncharge(charged, charge);
+            while (first) {
+                void *next = *(void **)first;
+
+                memory_slab_push(first);
+                first = next;
+            }
             return NULL;
         }
         *(void **)object = first;
         first = object;
     }
-    used_bytes += charge;
     return first;
 }
 
@@ -279,7 +204,7 @@ uint64_t memory_total_bytes(void)
 
 uint64_t memory_free_bytes(void)
 {
-    return total_bytes - used_bytes;
+    return free_page_count * PAGE_BYTES;
 }
 
 bool memory_is_usable(uint64_t physical, uint64_t bytes)
@@ -295,26 +220,6 @@ bool memory_is_usable(uint64_t physical, uint64_t bytes)
 }
 
 // --- Boot -------------------------------------------------------------------
-
-static void classes_init(void)
-{
-    uint32_t which = 0;
-
-    for (uint32_t i = 0; i < CLASS_COUNT; i++) {
-        uint32_t size = class_sizes[i];
-        bool power_of_two = (size & (size - 1)) == 0;
-
-        list_init(&slab_classes[i].with_room);
-        slab_classes[i].size = size;
-        slab_classes[i].first =
-            power_of_two && size > sizeof(struct slab) ? size : sizeof(struct slab);
-    }
-    for (uint32_t granules = 0; granules <= OBJECT_LARGEST / OBJECT_GRANULE; granules++) {
-        if (granules * OBJECT_GRANULE > class_sizes[which])
-            which++;
-        class_of_granules[granules] = (uint8_t)which;
-    }
-}
 
 // The number behind "kmem=" in the kernel command line, in bytes; 0 without.
 static uint64_t reserve_asked_for(const char *command)
@@ -362,7 +267,6 @@ void memory_init(const struct boot_info *boot)
     uint64_t piece = wanted;
 
     boot_memory = boot;
-    classes_init();
     // In as few pieces as free memory allows, and leaving whole large pages.
     while (wanted > 0 && piece > 0) {
         uint64_t alignment = piece >= LARGE_PAGE_BYTES ? LARGE_PAGE_BYTES : PAGE_BYTES;

@@ -3,9 +3,7 @@
 // walks. What nodes mean to page tables is in mapping.c and revoke.c.
 #include "node.h"
 
-#include "memory.h"
 #include "x86/instructions.h"
-#include "x86/panic.h"
 
 #define FRAMES_PER_BUCKET 4
 #define BUCKETS_LEAST     4096ull
@@ -20,9 +18,11 @@ struct walk {
     uint32_t generation;
 };
 
-static uint32_t *buckets; // names of nodes
-static unsigned bucket_shift;
-static uint64_t hash_multiplier; // secret, so that users cannot choose pages that collide
+#define REPLACE_COST 12 // instructions to visit a node that is derived, roughly
+
+struct node_table node_table;
+
+_Static_assert(sizeof(struct mapping_node) <= 32, "class 0 holds nodes");
 
 static struct walk walks[WALK_COUNT];
 static uint32_t next_walk;
@@ -34,103 +34,15 @@ void node_table_init(uint64_t memory_bytes)
 
     while (count * FRAMES_PER_BUCKET * PAGE_BYTES < memory_bytes)
         count *= 2;
-    bytes = count * sizeof(*buckets);
+    bytes = count * sizeof(*node_table.buckets);
     physical = paging_reserve(bytes, PAGE_BYTES);
     if (physical == 0)
         panic("no memory for the mapping tree's hash table");
-    buckets = physical_to_virtual(physical);
+    node_table.buckets = physical_to_virtual(physical);
     for (uint64_t i = 0; i < count; i++)
-        buckets[i] = 0;
-    bucket_shift = 64 - (unsigned)__builtin_ctzll(count);
-    hash_multiplier = (0x9e3779b97f4a7c15ull ^ rdtsc() << 16 ^ rdtsc() << 1) | 1;
-}
-
-static inline uint32_t *bucket_of(uint32_t task, uint64_t page)
-{
-    // Tasks lie close together, pages of one task too: keep them apart.
-    uint64_t key = page ^ (uint64_t)task << 36 ^ (uint64_t)task << 13;
-
-    return &buckets[key * hash_multiplier >> bucket_shift];
-}
-
-struct mapping_node *node_find(const struct task *task, uint64_t page)
-{
-    uint32_t name = node_name(task);
-
-    for (uint32_t at = *bucket_of(name, page); at;) {
-        struct mapping_node *node = node_at(at);
-
-        if (node->page == page && node->task == name)
-            return node;
-        at = node->chain;
-    }
-    return NULL;
-}
-
-struct mapping_node *node_mapped_at(const struct task *task, uint64_t address, bool large)
-{
-    uint64_t bytes = large ? LARGE_PAGE_BYTES : PAGE_BYTES;
-    struct mapping_node *node = node_find(task, (address & ~(bytes - 1)) / PAGE_BYTES);
-
-    KASSERT(node);
-    return node;
-}
-
-struct mapping_node *node_allocate(struct task *task)
-{
-    return memory_object_allocate(task, sizeof(struct mapping_node));
-}
-
-void node_free(struct mapping_node *node)
-{
-    memory_object_free(node_task(node), node, sizeof(*node));
-}
-
-void node_place(struct mapping_node *node, struct task *task, uint64_t page, const void *entry)
-{
-    uint32_t *bucket;
-
-    node->task = node_name(task);
-    node->page = page;
-    node->table = (uint32_t)(virtual_to_physical(entry) / PAGE_BYTES);
-    bucket = bucket_of(node->task, page);
-    node->chain = *bucket;
-    *bucket = node_name(node);
-}
-
-void node_displace(struct mapping_node *node)
-{
-    uint32_t *link = bucket_of(node->task, node->page);
-    uint32_t name = node_name(node);
-
-    while (*link != name) {
-        KASSERT(*link);
-        link = &node_at(*link)->chain;
-    }
-    *link = node->chain;
-}
-
-static inline void link_behind(struct mapping_node *node, struct mapping_node *before)
-{
-    uint32_t name = node_name(node);
-
-    node->previous = node_name(before);
-    node->next = before->next;
-    if (before->next)
-        node_next(before)->previous = name;
-    before->next = name;
-}
-
-void node_link(struct mapping_node *node, struct mapping_node *parent)
-{
-    if (!parent) {
-        node->next = node->previous = node->parent = 0;
-        node->depth = 0;
-        return;
-    }
-    node->parent = node_name(parent);
-    node->depth = parent->depth + 1;
-    link_behind(node, parent);
+        node_table.buckets[i] = 0;
+    node_table.shift = 64 - (unsigned)__builtin_ctzll(count);
+    node_table.multiplier = (0x9e3779b97f4a7c15ull ^ rdtsc() << 16 ^ rdtsc() << 1) | 1;
 }
 
 void node_continue(struct mapping_node *node, void *batch)
@@ -142,7 +54,7 @@ void node_continue(struct mapping_node *node, void *batch)
     KASSERT(!node_has_children(node));
     while (batch) {
         struct mapping_node *next = batch;
-        uint32_t *bucket = bucket_of(node->task, ++page);
+        uint32_t *bucket = node_bucket(node->task, ++page);
 
         batch = *(void **)batch;
         *next = *node;
@@ -159,9 +71,8 @@ void node_continue(struct mapping_node *node, void *batch)
         node_at(following)->previous = node_name(last);
 }
 
-// Walks that stopped at a node that goes continue behind it; walks over what
-// was derived from it are over.
-static void walks_leave(struct mapping_node *node)
+// Walks over what was derived from it are over.
+void node_walks_leave(struct mapping_node *node)
 {
     uint32_t name = node_name(node);
 
@@ -179,15 +90,46 @@ static void walks_leave(struct mapping_node *node)
     node->walked = 0;
 }
 
-void node_unlink(struct mapping_node *node)
+bool node_replaceable(const struct mapping_node *node)
 {
-    KASSERT(!node_has_children(node));
-    if (node->walked)
-        walks_leave(node);
-    if (node->next)
-        node_next(node)->previous = node->previous;
-    if (node->previous)
-        node_at(node->previous)->next = node->next;
+    const struct mapping_node *at = node_next(node);
+    unsigned count = 0;
+
+    for (; at && at->depth > node->depth && count <= NODE_REPLACE_MAX; at = node_next(at))
+        count++;
+    return count <= NODE_REPLACE_MAX;
+}
+
+static void walks_follow(uint32_t name, uint32_t by)
+{
+    for (unsigned i = 0; i < WALK_COUNT; i++) {
+        if (walks[i].root == name)
+            walks[i].root = by;
+        if (walks[i].at == name)
+            walks[i].at = by;
+    }
+}
+
+int node_replace(struct mapping_node *node, struct mapping_node *by)
+{
+    uint32_t old = node_name(node), name = node_name(by);
+    struct mapping_node *at = node_next(node);
+    int cost = 0;
+
+    *by = *node;
+    if (by->walked)
+        walks_follow(old, name);
+    if (at)
+        at->previous = name;
+    if (by->previous)
+        node_named(by->previous)->next = name;
+    for (; at && at->depth > by->depth; at = node_next(at)) {
+        if (at->parent == old)
+            at->parent = name;
+        cost += REPLACE_COST;
+    }
+    node_free(node);
+    return cost;
 }
 
 bool node_is_ancestor(const struct mapping_node *ancestor, const struct mapping_node *node)

@@ -98,8 +98,10 @@ struct message_copy {
 // going, or of room in its queue. Holds its own message, so it cannot fail.
 struct notice {
     struct link link;
+    struct link owner_link; // in charged->notices: it goes when who asked is gone
     uint32_t kind;   // NOTIFY_*
     uint64_t word;   // name or label to tell
+    struct port *of; // whose fate it is about, and which holds it
     struct port *to; // counts as one send-once right
     struct message_copy *message;
     struct task *charged;

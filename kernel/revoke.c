@@ -17,15 +17,11 @@
 
 // --- One node ---------------------------------------------------------------
 
-uint64_t revoke_used_bits(struct mapping_node *node)
+static inline uint64_t take_used_bits(struct mapping_node *node, uint64_t *entry)
 {
-    uint64_t *entry, bits;
+    uint64_t bits = *entry & PTE_USED_BITS;
     unsigned used;
 
-    if (node_is_io(node))
-        return 0;
-    entry = node_entry(node);
-    bits = *entry & PTE_USED_BITS;
     if (!bits)
         return 0;
     *entry &= ~PTE_USED_BITS;
@@ -35,19 +31,40 @@ uint64_t revoke_used_bits(struct mapping_node *node)
     return bits;
 }
 
+uint64_t revoke_used_bits(struct mapping_node *node)
+{
+    return node_is_io(node) ? 0 : take_used_bits(node, node_entry(node));
+}
+
+// A node without children goes, whose hash link and entry are known. Returns
+// its record of use.
+static inline unsigned remove_leaf(struct task *task, struct mapping_node *node, uint32_t *link,
+                                   uint64_t *entry)
+{
+    unsigned used;
+
+    if (take_used_bits(node, entry))
+        space_flush_page(task, node_address(node));
+    *entry = 0;
+    task->space.mapped -= node_pages(node);
+    used = node->used;
+    *link = node->chain;
+    node_unlink(node);
+    node_free(node);
+    return used;
+}
+
 void revoke_leaf(struct mapping_node *node)
 {
     struct task *task = node_task(node);
+    uint32_t *link = node_link_of(task, node->page);
 
-    if (node_is_io(node)) {
-        *node_io_entry(node) = 0xff;
-    } else {
-        revoke_used_bits(node);
-        *node_entry(node) = 0;
-        task->space.mapped -= node_pages(node);
-        space_flush_page(task, node_address(node));
+    if (!node_is_io(node)) {
+        remove_leaf(task, node, link, node_entry(node));
+        return;
     }
-    node_displace(node);
+    *node_io_entry(node) = 0xff;
+    *link = node->chain;
     node_unlink(node);
     node_free(node);
 }
@@ -186,17 +203,20 @@ struct unmap {
     struct unmap_result *result;
 };
 
-// Tells what the record says, for the pages of which that can be told.
+// Tells what the record says of some pages.
+static inline void report(struct unmap_result *result, uint64_t pages, unsigned used)
+{
+    result->accessed |= used & NODE_ACCESSED ? pages : 0;
+    result->dirty |= used & NODE_DIRTY ? pages : 0;
+}
+
+// Tells it of the pages of which that can be told.
 static void report_used(const struct unmap *unmap, unsigned used)
 {
     uint64_t count = unmap->bytes / PAGE_BYTES;
-    uint64_t mask;
 
-    if (unmap->index >= 64)
-        return;
-    mask = (count >= 64 ? ~0ull : (1ull << count) - 1) << unmap->index;
-    unmap->result->accessed |= used & NODE_ACCESSED ? mask : 0;
-    unmap->result->dirty |= used & NODE_DIRTY ? mask : 0;
+    if (unmap->index < 64)
+        report(unmap->result, (count >= 64 ? ~0ull : (1ull << count) - 1) << unmap->index, used);
 }
 
 // What was derived from one 4 KiB part of a 2 MiB page. The page's own record
@@ -243,8 +263,8 @@ static bool unmap_page(const struct unmap *unmap, uint32_t *token, int *budget)
         restrict_node(node, unmap->self ? ACCESS_ALL & ~unmap->access : ACCESS_ALL);
     if (!unmap_derived(unmap, token, budget))
         return false;
-    if (removes_self)
-        revoke_used_bits(node);
+    if (removes_self && revoke_used_bits(node))
+        space_flush_page(unmap->task, node_address(node));
     unmap->result->pages += unmap->bytes / PAGE_BYTES;
     report_used(unmap, node->used);
     if (removes_self) {
@@ -284,14 +304,14 @@ static corvus_error_t unmap_at(struct unmap *unmap, uint64_t room, uint64_t *cur
     return ERR_OK;
 }
 
-bool mapping_unmap_step(struct task *task, uint64_t address, uint64_t length, uint32_t access,
-                        bool self, uint64_t *cursor, struct unmap_result *result,
-                        corvus_error_t *error)
+// Apart from the straight path, whose registers it would cost.
+static bool __attribute__((noinline))
+unmap_range(struct task *task, uint64_t address, uint64_t length, uint32_t access, bool self,
+            uint64_t *cursor, struct unmap_result *result, corvus_error_t *error)
 {
     int budget = STEP_BUDGET;
     struct unmap unmap = {.task = task, .access = access, .self = self, .result = result};
 
-    *error = ERR_OK;
     do {
         uint64_t position = *cursor & ~WALK_TOKEN_MASK;
 
@@ -303,6 +323,38 @@ bool mapping_unmap_step(struct task *task, uint64_t address, uint64_t length, ui
     } while (!*error && budget > 0);
     space_flush_commit();
     return *error || *cursor >= length;
+}
+
+// The straight path: a page of 4 KiB goes from which nothing is derived. False:
+// nothing was done.
+static inline bool unmap_leaf(struct task *task, uint64_t address, struct unmap_result *result)
+{
+    uint64_t *entry = space_find_small(task, address);
+    uint32_t *link;
+
+    if (!entry || (*entry & (PTE_PRESENT | PTE_PINNED)) != PTE_PRESENT)
+        return false;
+    link = node_link_of(task, address / PAGE_BYTES);
+    KASSERT(*link);
+    if (node_has_children(node_named(*link)))
+        return false;
+    report(result, 1, remove_leaf(task, node_named(*link), link, entry));
+    result->pages++;
+    return true;
+}
+
+bool mapping_unmap_step(struct task *task, uint64_t address, uint64_t length, uint32_t access,
+                        bool self, uint64_t *cursor, struct unmap_result *result,
+                        corvus_error_t *error)
+{
+    *error = ERR_OK;
+    if (length == PAGE_BYTES && self && access & ACCESS_READ && *cursor == 0 &&
+        unmap_leaf(task, address, result)) {
+        space_flush_commit();
+        *cursor = PAGE_BYTES;
+        return true;
+    }
+    return unmap_range(task, address, length, access, self, cursor, result, error);
 }
 
 void revoke_entries(struct task *task, uint64_t address, uint64_t *entry, unsigned level,

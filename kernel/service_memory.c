@@ -383,7 +383,7 @@ static bool device_step(struct thread *caller)
                      in->length - state->done >= LARGE_PAGE_BYTES;
 
         error = mapping_root(caller->task, address, physical, large, ACCESS_READ | ACCESS_WRITE,
-                             (uint32_t)in->cache);
+                             (uint32_t)in->cache | MAPPING_DEVICE);
         if (!error)
             state->done += large ? LARGE_PAGE_BYTES : PAGE_BYTES;
     }

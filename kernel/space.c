@@ -261,11 +261,17 @@ bool space_destroy_step(struct task *task)
 
 corvus_error_t space_pin(struct task *task, uint64_t address, uint64_t physical, uint32_t access)
 {
+    corvus_error_t error = mapping_check_range(address, PAGE_BYTES);
+
+    return error ? error : space_pin_kernel(task, address, physical, access);
+}
+
+corvus_error_t space_pin_kernel(struct task *task, uint64_t address, uint64_t physical,
+                                uint32_t access)
+{
     struct place place;
     int budget = 0;
 
-    if (address % PAGE_BYTES || address >= USER_END)
-        return ERR_INVALID_RANGE;
     if (!space_reach(task, address, LEVEL_SMALL, &place, &budget))
         return ERR_NO_MEMORY;
     if (*place.entry)
@@ -287,22 +293,51 @@ void space_unpin(struct task *task, uint64_t address)
 
 // --- Questions --------------------------------------------------------------
 
+// What an entry must be for an access by the kernel in a task's place.
+struct access_check {
+    uint64_t bits, value;
+};
+
+#define CHECK_ALWAYS (PTE_PRESENT | PTE_ACCESSED | PTE_DEVICE)
+#define CHECK_MARKED (PTE_PRESENT | PTE_ACCESSED)
+#define CHECK_WRITE  (PTE_WRITE | PTE_DIRTY)
+
+// By ACCESS_*; READ is implied.
+static const struct access_check access_checks[ACCESS_ALL + 1] = {
+    {CHECK_ALWAYS, CHECK_MARKED},
+    {CHECK_ALWAYS, CHECK_MARKED},
+    {CHECK_ALWAYS | CHECK_WRITE | PTE_PINNED, CHECK_MARKED | CHECK_WRITE},
+    {CHECK_ALWAYS | CHECK_WRITE | PTE_PINNED, CHECK_MARKED | CHECK_WRITE},
+    {CHECK_ALWAYS | PTE_NO_EXECUTE, CHECK_MARKED},
+    {CHECK_ALWAYS | PTE_NO_EXECUTE, CHECK_MARKED},
+    {CHECK_ALWAYS | CHECK_WRITE | PTE_PINNED | PTE_NO_EXECUTE, CHECK_MARKED | CHECK_WRITE},
+    {CHECK_ALWAYS | CHECK_WRITE | PTE_PINNED | PTE_NO_EXECUTE, CHECK_MARKED | CHECK_WRITE},
+};
+
+// What is no 4 KiB page that is marked used already.
+static uint64_t __attribute__((noinline))
+translate_marking(struct task *task, uint64_t address, const struct access_check *check)
+{
+    struct place place = space_find(task, address);
+    uint64_t marked = *place.entry | (check->value & PTE_USED_BITS);
+
+    if ((marked & check->bits) != check->value)
+        return 0;
+    *place.entry = marked;
+    return (marked & PTE_ADDRESS_MASK) + (address & (LEVEL_BYTES(place.level) - 1));
+}
+
 uint64_t space_translate(struct task *task, uint64_t address, uint32_t access)
 {
-    struct place place;
-    uint64_t entry, offset;
+    const struct access_check *check = &access_checks[access];
+    const uint64_t *entry;
 
-    if (address >= USER_END)
+    if (__builtin_expect(address >= USER_END, 0))
         return 0;
-    place = space_find(task, address);
-    entry = *place.entry;
-    if (!(entry & PTE_PRESENT) || access & ~space_entry_access(entry))
-        return 0;
-    if (access & ACCESS_WRITE && entry & PTE_PINNED)
-        return 0;
-    *place.entry = entry | PTE_ACCESSED | (access & ACCESS_WRITE ? PTE_DIRTY : 0);
-    offset = address & (LEVEL_BYTES(place.level) - 1);
-    return (entry & PTE_ADDRESS_MASK) + offset;
+    entry = space_find_small(task, address);
+    if (__builtin_expect(!entry || (*entry & check->bits) != check->value, 0))
+        return translate_marking(task, address, check);
+    return (*entry & PTE_ADDRESS_MASK) + (address & (PAGE_BYTES - 1));
 }
 
 uint64_t space_page_bytes(struct task *task, uint64_t address, uint32_t *access)

@@ -6,13 +6,18 @@
 #include "task.h"
 #include "x86/paging.h"
 
-#define PTE_PINNED     0x200ull // ignored by the processor: the kernel's own page, without a node
-#define PTE_CACHE_BITS ((uint64_t)(PTE_WRITE_THROUGH | PTE_CACHE_DISABLE))
-#define PTE_USED_BITS  ((uint64_t)(PTE_ACCESSED | PTE_DIRTY))
+// Bits that the processor ignores.
+#define PTE_PINNED 0x200ull // the kernel's own page, without a node
+#define PTE_DEVICE 0x400ull // not memory: the kernel must not touch it
 
-// An entry that leads to a table. The pages decide about access; what a walk
-// sets is set, so that the processor need not write it.
-#define SPACE_TABLE_FLAGS (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED)
+#define PTE_USED_BITS ((uint64_t)(PTE_ACCESSED | PTE_DIRTY))
+
+// What a mapping has from the one it is derived from, beside the frame.
+#define PTE_INHERITED (PTE_WRITE_THROUGH | PTE_CACHE_DISABLE | PTE_DEVICE)
+
+// An entry that leads to a table has just these flags. The pages decide about
+// access; what a walk sets is set, so that the processor need not write it.
+#define SPACE_TABLE_FLAGS ((uint64_t)(PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED))
 
 // A step of any long operation ends when about so many instructions are done.
 #define STEP_BUDGET 10000
@@ -41,20 +46,30 @@ static inline unsigned space_index(uint64_t address, unsigned level)
 }
 
 // The entry that maps the address, or the first one on the way that is absent.
-// Unrolled, since every map, unmap and copy comes through here.
+// Unrolled, and without the flags of an entry the address is left of it, since
+// every map, unmap and copy comes through here.
 static inline struct place space_find(const struct task *task, uint64_t address)
 {
-    uint64_t *table = space_table_at(task->space.cr3);
+    uint64_t table = task->space.cr3 & PTE_ADDRESS_MASK;
     uint64_t *entry;
 
 #pragma GCC unroll 3
     for (unsigned level = 3; level > LEVEL_SMALL; level--) {
-        entry = &table[space_index(address, level)];
-        if (__builtin_expect((*entry & (PTE_PRESENT | PTE_LARGE)) != PTE_PRESENT, 0))
+        entry = (uint64_t *)physical_to_virtual(table) + space_index(address, level);
+        table = *entry ^ SPACE_TABLE_FLAGS;
+        if (__builtin_expect((table & (PAGE_BYTES - 1)) != 0, 0))
             return (struct place){entry, level};
-        table = space_table_at(*entry);
     }
-    return (struct place){&table[space_index(address, LEVEL_SMALL)], LEVEL_SMALL};
+    entry = (uint64_t *)physical_to_virtual(table) + space_index(address, LEVEL_SMALL);
+    return (struct place){entry, LEVEL_SMALL};
+}
+
+// Likewise the entry of a 4 KiB page; NULL when there is no table for it.
+static inline uint64_t *space_find_small(const struct task *task, uint64_t address)
+{
+    struct place place = space_find(task, address);
+
+    return place.level == LEVEL_SMALL ? place.entry : NULL;
 }
 
 // ACCESS_* as bits of an entry, and back. Present means readable.
@@ -70,6 +85,12 @@ static inline uint32_t space_entry_access(uint64_t entry)
            (entry & PTE_NO_EXECUTE ? 0 : ACCESS_EXECUTE);
 }
 
+// Whether an entry is present with all the access of these flags.
+static inline bool space_entry_allows(uint64_t entry, uint64_t flags)
+{
+    return !((flags ^ PTE_NO_EXECUTE) & ~(entry ^ PTE_NO_EXECUTE));
+}
+
 // The entry of the level wanted (small or large), with the tables above it
 // made as needed. A large page in the way ends the walk at its level. False:
 // out of quota; tables made so far stay until the space dies.
@@ -83,7 +104,8 @@ bool space_table_empty(uint64_t directory_entry);
 void space_table_free(struct task *task, uint64_t *directory_entry);
 
 // What the TLB may know of a page, or of the whole space, is wrong now.
-// Pages are gathered; every public step ends with space_flush_commit().
+// Pages are gathered; every public step ends with space_flush_commit(). A page
+// whose entry was not marked accessed is not in the TLB.
 void space_flush_page(struct task *task, uint64_t address);
 void space_flush_all(struct task *task);
 void space_flush_commit(void);

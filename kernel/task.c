@@ -5,6 +5,7 @@
 #include "cpu.h"
 #include "mapping.h"
 #include "memory.h"
+#include "message.h"
 #include "thread.h"
 #include "x86/clock_page.h"
 #include "x86/instructions.h"
@@ -91,10 +92,11 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
     if (parent)
         list_append(&parent->children, &task->sibling_link);
     list_init(&task->threads);
+    list_init(&task->notices);
     list_init(&task->teardown_link);
     if (!right_table_init(task) || !space_create(task) ||
-        (!(flags & TASK_GUEST) &&
-         space_pin(task, CLOCK_PAGE_ADDRESS, kernel_to_physical(&clock_page), ACCESS_READ))) {
+        (!(flags & TASK_GUEST) && space_pin_kernel(task, CLOCK_PAGE_ADDRESS,
+                                                   kernel_to_physical(&clock_page), ACCESS_READ))) {
         task->terminated = true;
         while (!task_terminate_step(task))
             ;
@@ -141,6 +143,10 @@ static void terminate_leaf_step(struct task *task)
 {
     if (!list_empty(&task->threads)) {
         thread_terminate(container_of(task->threads.next, struct thread, task_link));
+        return;
+    }
+    if (!list_empty(&task->notices)) {
+        notice_destroy(container_of(task->notices.next, struct notice, owner_link));
         return;
     }
     if (task->rights.pages && !right_table_destroy_step(task))

@@ -2,13 +2,14 @@
 // A task: an address space, a table of rights, a quota of kernel memory.
 #pragma once
 
+#include "memory.h"
 #include "port.h"
 #include "right.h"
 
 struct thread;
 
-// Kernel memory of a task, in bytes. used <= limit always; what a task charges
-// is only ever given back to the same task.
+// Kernel memory of a task, in bytes, by whole pages. used <= limit always; what
+// a task charges is only ever given back to the same task.
 struct quota {
     uint64_t limit;
     uint64_t used;
@@ -28,10 +29,12 @@ struct task {
     struct space space;
     struct right_table rights;
     struct quota quota;
-    struct task *parent;  // the living creator quota goes back to; referenced
+    struct chain *slabs[MEMORY_CLASSES]; // with room for objects charged to it
+    struct task *parent;                 // the living creator quota goes back to; referenced
     struct link children; // struct task by sibling_link: made out of this one's quota
     struct link sibling_link;
     struct link threads; // struct thread by task_link
+    struct link notices; // struct notice by owner_link: asked for by this task
     uint32_t thread_count;
     uint32_t references; // its port, threads, charged objects, children, operations
     uint32_t flags;      // TASK_GUEST

@@ -45,7 +45,8 @@ fuzz: $(FUZZERS) ## fuzz the parsers on the host (FUZZ_SECONDS=60 each)
 
 # --- Kernel tests: native tasks in QEMU ---------------------------------------------------------
 # The sources in tests/kernel/ are one task, kernel-tests; those in a folder tests/kernel/NAME/, one of
-# which has main(), are another task, kernel-NAME. All but the benchmark and init's tests run in the ordinary test image.
+# which has main(), are another task, kernel-NAME. All run in the ordinary test image, but for the
+# benchmark and the tests of init, which have their own.
 
 kernel_test_folders := $(sort $(patsubst tests/kernel/%/,%,$(dir $(shell \
   grep -l '^int main\>' /dev/null $(wildcard tests/kernel/*/*.c)))))
@@ -61,34 +62,32 @@ kernel-test-modules = $(filter init=%,$(NODE_MODULES)) \
 $(foreach task,$(KERNEL_TEST_TASKS),$(call native-program,$(call \
   kernel-test-program,$(task)),$(call kernel-test-sources,$(task))))
 
-# Images: module lists, each with the configuration of init that is named like it.
-KERNEL_TEST_MODULES := $(call kernel-test-modules,tests,$(filter-out kernel-bench kernel-init,$(KERNEL_TEST_TASKS)))
-KERNEL_INIT_MODULES := $(call kernel-test-modules,init,$(filter kernel-init,$(KERNEL_TEST_TASKS)))
-KERNEL_BENCH_MODULES := $(call kernel-test-modules,bench,$(filter kernel-bench,$(KERNEL_TEST_TASKS)))
-KERNEL_FUZZ_MODULES := $(call kernel-test-modules,fuzz,$(filter kernel-fuzz,$(KERNEL_TEST_TASKS)))
-$(call module-list,$(O)/tests/kernel/tests.modules,$(KERNEL_TEST_MODULES))
-$(call module-list,$(O)/tests/kernel/init.modules,$(KERNEL_INIT_MODULES))
-$(call module-list,$(O)/tests/kernel/bench.modules,$(KERNEL_BENCH_MODULES))
-$(call module-list,$(O)/tests/kernel/fuzz.modules,$(KERNEL_FUZZ_MODULES))
+# $(call kernel-image,NAME,TASKS): the module list of an image, with the configuration of init that is
+# named like it, and NAME_image, all files that it needs.
+define kernel-image-template
+$(1)_image_modules := $(call kernel-test-modules,$(1),$(filter $(2),$(KERNEL_TEST_TASKS)))
+$$(call module-list,$(O)/tests/kernel/$(1).modules,$$($(1)_image_modules))
+$(1)_image := $(KERNEL) $(O)/tests/kernel/$(1).modules $$(call module-files,$$($(1)_image_modules))
+endef
+kernel-image = $(eval $(call kernel-image-template,$(1),$(2)))
 
-KERNEL_TEST_FILES := $(KERNEL) $(O)/tests/kernel/tests.modules \
-  $(call module-files,$(KERNEL_TEST_MODULES))
-KERNEL_INIT_FILES := $(KERNEL) $(O)/tests/kernel/init.modules \
-  $(call module-files,$(KERNEL_INIT_MODULES))
-KERNEL_BENCH_FILES := $(KERNEL) $(O)/tests/kernel/bench.modules \
-  $(call module-files,$(KERNEL_BENCH_MODULES))
-KERNEL_FUZZ_FILES := $(KERNEL) $(O)/tests/kernel/fuzz.modules \
-  $(call module-files,$(KERNEL_FUZZ_MODULES))
+$(call kernel-image,tests,$(filter-out kernel-bench kernel-init,$(KERNEL_TEST_TASKS)))
+$(call kernel-image,latency,kernel-tests)
+$(call kernel-image,init,kernel-init)
+$(call kernel-image,console,kernel-init)
+$(call kernel-image,bench,kernel-bench)
+$(call kernel-image,fuzz,kernel-fuzz)
+KERNEL_IMAGES := $(tests_image) $(latency_image) $(init_image) $(console_image)
 
 SEED ?= 1
 CALLS ?= 1000000
 
 .PHONY: bench-ipc
-bench-ipc: $(KERNEL_BENCH_FILES) ## the table of instruction counts of the IPC paths
+bench-ipc: $(bench_image) ## the table of instruction counts of the IPC paths
 	$(Q)tests/kernel/bench.sh $(O)
 
 .PHONY: fuzz-kernel
-fuzz-kernel: $(KERNEL_FUZZ_FILES) ## random calls against the kernel (SEED=1 CALLS=1000000)
+fuzz-kernel: $(fuzz_image) ## random calls against the kernel (SEED=1 CALLS=1000000)
 	$(Q)tests/kernel/run.sh --build $(O) --image fuzz --append 'seed=$(SEED) calls=$(CALLS)' \
 	  --timeout 3600
 
@@ -97,10 +96,10 @@ fuzz-kernel: $(KERNEL_FUZZ_FILES) ## random calls against the kernel (SEED=1 CAL
 # Suites are what tests/run.sh knows. The same kernel and tests as clang builds them are the suite
 # clang; they share what is generated, so they are built behind all else.
 
-TEST_FILES := $(UNIT_TESTS) $(KERNEL_TEST_FILES) $(KERNEL_INIT_FILES)
+TEST_FILES := $(UNIT_TESTS) $(KERNEL_IMAGES)
 
 .PHONY: kernel-images
-kernel-images: $(KERNEL_TEST_FILES) $(KERNEL_INIT_FILES)
+kernel-images: $(KERNEL_IMAGES)
 
 .PHONY: clang-images
 clang-images: | all $(TEST_FILES)
@@ -115,7 +114,7 @@ test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 	$(Q)tests/run.sh $(O) unit kernel
 
 .PHONY: test-long
-test-long: all iso $(TEST_FILES) clang-images $(KERNEL_FUZZ_FILES) ## every test, then long runs with several seeds
+test-long: all iso $(TEST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
 	$(Q)tests/run.sh $(O) unit kernel clang boot cluster lint long
 
 # --- Style --------------------------------------------------------------------------------------

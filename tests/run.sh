@@ -11,7 +11,7 @@ set -eu
 tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
-    kernel) echo tests/kernel/run.sh tests/kernel/init.sh ;;
+    kernel) echo tests/kernel/{run,latency,init,console}.sh ;;
     clang) echo tests/kernel/clang.sh ;;
     boot) echo tests/boot/paths.sh ;;
     cluster) compgen -G "tests/cluster/*.sh" ;;

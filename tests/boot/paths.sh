@@ -51,6 +51,6 @@ check_path() {
 trap end_machine EXIT
 mkdir -p "$build/tests/boot"
 echo 1..3
-check_path 1 direct 60
-check_path 2 grub 90
-check_path 3 uefi 180
+check_path 1 direct 180
+check_path 2 grub 240
+check_path 3 uefi 400

@@ -124,6 +124,14 @@ log_by_long_name() {
     output=$(./qemu-cluster.sh log node1 --name "$name" 2>&1) && says "init: node ready"
 }
 
+image_paths() {
+    local path
+    for path in grub uefi; do
+        check "up by $path" succeeds "node 1 is ready" up --boot "$path"
+        check "down again" succeeds "down" down
+    done
+}
+
 # A machine killed from outside leaves its pid file and socket.
 killed_machine() {
     check "up again" succeeds "node 1 is ready" up --icount
@@ -175,6 +183,7 @@ declines_with_log() {
 mkdir -p build/cluster
 wrong_arguments
 life
+image_paths
 killed_machine
 foreign_process
 interrupted_up

@@ -10,6 +10,7 @@
 #   # suites: SERVER…      whose TAP counts (default: kernel-NAME)
 #   # restarts: SERVER…    who is started again on purpose
 #   # qemu: OPTION…        more of QEMU's, for devices
+#   # boot: OPTION…        more of deploy/boot.sh's
 #   # log: REGEX           some line of the log begins so
 #   # never: REGEX         none does
 set -eu
@@ -80,9 +81,9 @@ problem() {
 check_restarts() {
     local server allowed
     read -r -a allowed <<<"$(said_by_config restarts)"
-    for server in $(sed -n 's/^init: \([^ ]*\) ended (.*), restarting in .*/\1/p' "$log" | sort -u); do
-        is_among "$server" ${allowed[@]+"${allowed[@]}"} || problem "$server was started again"
-    done
+    while IFS= read -r server; do
+        is_among "$server" '' ${allowed[@]+"${allowed[@]}"} || problem "$server was started again"
+    done <<<"$(sed -n 's/^init: \([^ ]*\) ended (.*), restarting in .*/\1/p' "$log" | sort -u)"
 }
 
 check_log() {
@@ -149,14 +150,15 @@ tap=$build/tests/kernel/$image.tap
 problems=0
 read -r -a suites <<<"$(said_by_config suites)"
 [ ${#suites[@]} -gt 0 ] || suites=("kernel-$image")
-read -r -a options <<<"$(said_by_config qemu)"
+read -r -a boot_options <<<"$(said_by_config boot | tr "\n" " ")"
+read -r -a qemu_options <<<"$(said_by_config qemu | tr "\n" " ")"
 
 status=0
 mkdir -p "$(dirname "$log")"
 set +e
 deploy/boot.sh --kernel "$build/kernel/corvus.elf" --modules "$build/tests/kernel/$image.modules" \
     --append "panic=exit $append" --serial stdio --timeout "$timeout" \
-    -- ${options[@]+"${options[@]}"} </dev/null |
+    ${boot_options[@]+"${boot_options[@]}"} -- ${qemu_options[@]+"${qemu_options[@]}"} </dev/null |
     tee "$log" | tap_lines | tee "$tap"
 status=${PIPESTATUS[0]}
 set -e

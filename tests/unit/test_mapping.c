@@ -1,86 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The rules of map, grant and unmap one by one: what is refused, what happens
 // to 2 MiB pages, to pages that are mapped onto themselves or their
-// ancestors, to pinned pages, to I/O ports, and to walks in many steps.
-#include "shim/mapping_part.h"
+// ancestors, to pinned pages, and to device memory.
+#include "shim/mapping_scene.h"
 #include "tap.h"
-
-#define FRAME       0x100000000ull // frames of roots are never touched, so any will do
-#define HERE        0x40000000ull  // where roots of 4 KiB are
-#define THERE       0x50000000ull
-#define LARGE_HERE  0x60000000ull // where a 2 MiB root is
-#define LARGE_THERE 0x70000000ull
-#define READ_WRITE  (ACCESS_READ | ACCESS_WRITE)
-
-static struct task *a, *b, *c;
-static uint64_t done; // of the last map()
-static struct unmap_result result;
-
-// Eight small roots and a large one in a.
-static void setup(void)
-{
-    a = task_make();
-    b = task_make();
-    c = task_make();
-    for (uint64_t i = 0; i < 8; i++)
-        mapping_root(a, HERE + i * PAGE_BYTES, FRAME + i * PAGE_BYTES, false, ACCESS_ALL,
-                     HOST_CACHE_ON);
-    mapping_root(a, LARGE_HERE, 2 * FRAME, true, ACCESS_ALL, HOST_CACHE_ON);
-}
-
-// Those with I/O ports have more charges than check_task() knows.
-static void teardown_io(void)
-{
-    check_tlb();
-    task_end(a);
-    task_end(b);
-    task_end(c);
-    step_budget = 10000;
-}
-
-static void teardown(void)
-{
-    check_task(a);
-    check_task(b);
-    check_task(c);
-    teardown_io();
-}
-
-static corvus_error_t map(struct task *from, uint64_t source, struct task *to, uint64_t destination,
-                          uint64_t length, uint32_t access)
-{
-    return map_all(from, source, to, destination, length, access, false, &done);
-}
-
-static corvus_error_t give(struct task *from, uint64_t source, struct task *to,
-                           uint64_t destination, uint64_t length)
-{
-    return map_all(from, source, to, destination, length, ACCESS_ALL, true, &done);
-}
-
-static corvus_error_t unmap(struct task *task, uint64_t address, uint64_t length, uint32_t access,
-                            bool self)
-{
-    return unmap_all(task, address, length, access, self, &result);
-}
-
-static uint64_t frame_at(struct task *task, uint64_t address)
-{
-    return space_translate(task, address, 0);
-}
-
-static uint32_t access_at(struct task *task, uint64_t address)
-{
-    uint32_t access;
-
-    space_page_bytes(task, address, &access);
-    return access;
-}
-
-static struct mapping_node *node_of(struct task *task, uint64_t address)
-{
-    return node_find(task, address / PAGE_BYTES);
-}
 
 static void test_ranges(void)
 {
@@ -92,11 +15,6 @@ static void test_ranges(void)
                mapping_check_range(PAGE_BYTES, 0 - PAGE_BYTES) &&
                mapping_check_range(0, USER_MAP_END + PAGE_BYTES),
            "misaligned, empty, wrapping and outside ranges are not");
-    tap_ok(mapping_io_check_range(0, 65536) == ERR_OK &&
-               mapping_io_check_range(65528, 8) == ERR_OK && mapping_io_check_range(0, 65544) &&
-               mapping_io_check_range(4, 8) && mapping_io_check_range(8, 0) &&
-               mapping_io_check_range(8, 0 - 8ull),
-           "ranges of I/O ports likewise");
 }
 
 static void test_map(void)
@@ -141,15 +59,18 @@ static void test_grant(void)
     tap_ok(map_all(b, THERE, c, HERE, PAGE_BYTES, READ_WRITE, true, &done) == ERR_OK &&
                !frame_at(b, THERE) && frame_at(c, HERE) == FRAME && frame_at(c, THERE) == FRAME,
            "a granted page moves, what is derived from it stays");
-    tap_ok(b->quota.used == used - 32 && node_parent(node_of(c, THERE)) == node_of(c, HERE) &&
+    tap_ok(b->quota.used == used - PAGE_BYTES &&
+               node_parent(node_of(c, THERE)) == node_of(c, HERE) &&
                node_parent(node_of(c, HERE)) == node_of(a, HERE),
-           "the node keeps its place, and its charge moves");
+           "it keeps its place in the tree, and the node is the new holder's");
     tap_ok(give(a, HERE + PAGE_BYTES, b, HERE, PAGE_BYTES) == ERR_OK && !node_of(b, HERE)->parent,
            "a root stays a root");
     tap_ok(map_all(c, HERE, c, HERE, PAGE_BYTES, ACCESS_READ, true, &done) == ERR_OK &&
                access_at(c, HERE) == ACCESS_READ && access_at(c, THERE) == ACCESS_READ,
            "granted onto itself it keeps its place and loses access");
     b->quota.limit = b->quota.used;
+    for (uint64_t i = 1; b->slabs[NODE_CLASS]; i++)
+        map(c, HERE, b, THERE + i * PAGE_BYTES, PAGE_BYTES, ACCESS_READ);
     tap_ok(give(a, HERE + 2 * PAGE_BYTES, b, HERE + PAGE_BYTES, PAGE_BYTES) == ERR_NO_MEMORY &&
                frame_at(a, HERE + 2 * PAGE_BYTES) && !frame_at(b, HERE + PAGE_BYTES),
            "without quota the source keeps it");
@@ -251,8 +172,11 @@ static void test_pinned(void)
            "a pinned page can be read but not be copied to");
     tap_ok(space_pin(b, HERE, 0x5000, ACCESS_READ) == ERR_IN_USE &&
                space_pin(b, 1, 0x5000, ACCESS_READ) == ERR_INVALID_RANGE &&
-               space_pin(b, USER_END, 0x5000, ACCESS_READ) == ERR_INVALID_RANGE,
-           "it wants an empty, aligned place in user space");
+               space_pin(b, USER_MAP_END, 0x5000, ACCESS_READ) == ERR_INVALID_RANGE,
+           "it wants an empty, aligned place where tasks have pages");
+    tap_ok(space_pin_kernel(b, USER_MAP_END, 0x5000, ACCESS_READ) == ERR_OK &&
+               frame_at(b, USER_MAP_END) == 0x5000,
+           "above are the kernel's own");
     tap_ok(map(a, HERE, b, HERE, PAGE_BYTES, ACCESS_READ) == ERR_IN_USE &&
                map(b, HERE, c, HERE, PAGE_BYTES, ACCESS_READ) == ERR_ACCESS_DENIED &&
                unmap(b, HERE, PAGE_BYTES, ACCESS_ALL, true) == ERR_OK && result.pages == 0 &&
@@ -261,6 +185,41 @@ static void test_pinned(void)
     space_unpin(b, HERE);
     tap_ok(!frame_at(b, HERE), "it can be unpinned");
     space_pin(b, HERE, 0x5000, ACCESS_READ);
+    teardown();
+}
+
+// Device memory may lie where the kernel reaches nothing, and reads of it may
+// have effects.
+static void test_device(void)
+{
+    uint64_t place = HERE + 16 * PAGE_BYTES;
+    struct place at;
+
+    setup();
+    mapping_root(a, place, FRAME, false, READ_WRITE, HOST_CACHE_OFF | MAPPING_DEVICE);
+    mapping_root(a, LARGE_HERE + LARGE_PAGE_BYTES, FRAME, true, READ_WRITE,
+                 HOST_CACHE_WRITE_COMBINING | MAPPING_DEVICE);
+    tap_ok(!space_translate(a, place, ACCESS_READ) && !space_translate(a, place, ACCESS_WRITE) &&
+               access_at(a, place) == READ_WRITE,
+           "the kernel does not touch device memory");
+    map(a, place, b, HERE, PAGE_BYTES, ACCESS_READ);
+    map(a, place, b, THERE, 2 * PAGE_BYTES, READ_WRITE);
+    give(a, place, c, HERE, PAGE_BYTES);
+    map_all(a, place, c, HERE, PAGE_BYTES, READ_WRITE, true, &done);
+    map(a, LARGE_HERE + LARGE_PAGE_BYTES, b, LARGE_THERE, LARGE_PAGE_BYTES, READ_WRITE);
+    map(b, LARGE_THERE + PAGE_BYTES, c, THERE, PAGE_BYTES, READ_WRITE);
+    tap_ok(!frame_at(b, HERE) && !frame_at(b, THERE) && !frame_at(c, HERE) && !frame_at(c, THERE) &&
+               !frame_at(b, LARGE_THERE) && access_at(b, THERE) == READ_WRITE &&
+               access_at(c, HERE) == READ_WRITE && access_at(c, THERE) == READ_WRITE,
+           "nor what is mapped from it or granted");
+    at = space_find(c, THERE);
+    tap_ok(*at.entry & PTE_CACHE_DISABLE && !(*at.entry & PTE_WRITE_THROUGH),
+           "and how it is cached goes with it");
+    unmap(a, LARGE_HERE + LARGE_PAGE_BYTES, LARGE_PAGE_BYTES, ACCESS_ALL, false);
+    unmap(a, LARGE_HERE + LARGE_PAGE_BYTES, PAGE_BYTES, ACCESS_ALL, true);
+    tap_ok(!frame_at(a, LARGE_HERE + LARGE_PAGE_BYTES + PAGE_BYTES) &&
+               access_at(a, LARGE_HERE + LARGE_PAGE_BYTES + PAGE_BYTES) == READ_WRITE,
+           "nor the parts of a 2 MiB page that is split");
     teardown();
 }
 
@@ -293,200 +252,6 @@ static void test_use(void)
     teardown();
 }
 
-// A walk over many nodes in short steps, with changes in between.
-static void test_walks(void)
-{
-    uint64_t cursor = 0;
-    unsigned steps = 0;
-    corvus_error_t error;
-    bool all = true, finished = false;
-
-    setup();
-    for (uint64_t i = 0; i < 1000; i++)
-        map(a, HERE, i % 2 ? b : c, THERE + i * PAGE_BYTES, PAGE_BYTES, READ_WRITE);
-    for (uint64_t i = 0; i < 1000; i++)
-        user_access(i % 2 ? b : c, THERE + i * PAGE_BYTES, i == 3);
-    result = (struct unmap_result){0};
-    while (!finished) {
-        finished =
-            mapping_unmap_step(a, HERE, PAGE_BYTES, ACCESS_WRITE, true, &cursor, &result, &error);
-        // The node that the walk waits at goes, and its memory is used again.
-        if (!finished) {
-            struct mapping_node *at = node_at(walks[cursor % 16 - 1].at);
-
-            unmap_all(node_task(at), node_address(at), PAGE_BYTES, ACCESS_ALL, true,
-                      &(struct unmap_result){0});
-        }
-        map(a, HERE, b, LARGE_THERE + steps * PAGE_BYTES, PAGE_BYTES, ACCESS_READ);
-        steps++;
-    }
-    for (uint64_t i = 0; i < 1000; i++)
-        all = all && !(access_at(i % 2 ? b : c, THERE + i * PAGE_BYTES) & ACCESS_WRITE);
-    tap_ok(error == ERR_OK && all && steps > 5 && cursor == PAGE_BYTES,
-           "access is taken from a thousand mappings in bounded steps");
-    tap_ok(result.accessed == 1 && result.dirty == 1, "and their use is told");
-    tap_ok(unmap(a, HERE, PAGE_BYTES, ACCESS_ALL, false) == ERR_OK && b->space.mapped == 0 &&
-               c->space.mapped == 0 && !node_has_children(node_of(a, HERE)),
-           "and they can all be removed");
-    teardown();
-}
-
-// More walks at a time than can be suspended: the oldest start over.
-static void test_many_walks(void)
-{
-    uint64_t cursors[20] = {0};
-    bool pending = true;
-    corvus_error_t error;
-
-    setup();
-    for (uint64_t i = 0; i < 600; i++)
-        map(a, HERE, b, THERE + i * PAGE_BYTES, PAGE_BYTES, READ_WRITE);
-    for (unsigned round = 0; round < 100 && pending; round++) {
-        pending = false;
-        for (unsigned i = 0; i < 20; i++) {
-            if (cursors[i] != PAGE_BYTES)
-                pending |= !mapping_unmap_step(a, HERE, PAGE_BYTES, ACCESS_WRITE, false,
-                                               &cursors[i], &result, &error);
-            if (round > 30)
-                break;
-        }
-    }
-    tap_ok(access_at(b, THERE) == ACCESS_READ &&
-               access_at(b, THERE + 599 * PAGE_BYTES) == ACCESS_READ,
-           "a walk that was forgotten starts over");
-    teardown();
-}
-
-static void test_depth(void)
-{
-    uint64_t i = 0;
-
-    setup();
-    while (map(a, HERE + i * PAGE_BYTES, a, HERE + (i + 1) * PAGE_BYTES, PAGE_BYTES, ACCESS_ALL) ==
-           ERR_OK)
-        i++;
-    tap_ok(i == NODE_DEPTH_MAX, "the tree's depth is bounded");
-    tap_ok(unmap(a, HERE, PAGE_BYTES, ACCESS_ALL, false) == ERR_OK && a->space.mapped == 513,
-           "and a chain of derived mappings goes at once");
-    teardown();
-}
-
-static void test_quota(void)
-{
-    uint64_t limit;
-
-    setup();
-    limit = b->quota.used + 3 * PAGE_BYTES + 4 * 32;
-    b->quota.limit = limit;
-    tap_ok(map(a, HERE, b, THERE, 8 * PAGE_BYTES, ACCESS_READ) == ERR_NO_MEMORY &&
-               done == 4 * PAGE_BYTES && b->space.mapped == 4 && b->quota.used == limit,
-           "out of quota, whole pages are mapped or none");
-    tap_ok(map(a, HERE + 4 * PAGE_BYTES, b, THERE, 4 * PAGE_BYTES, ACCESS_READ) == ERR_OK &&
-               frame_at(b, THERE) == FRAME + 4 * PAGE_BYTES,
-           "replacing needs none");
-    limit = a->quota.limit;
-    a->quota.limit = a->quota.used + PAGE_BYTES + 300 * 32;
-    tap_ok(unmap(a, LARGE_HERE, PAGE_BYTES, ACCESS_ALL, true) == ERR_NO_MEMORY &&
-               a->space.mapped == 8 + 512 && a->quota.used < a->quota.limit - PAGE_BYTES,
-           "a split that fails leaves the 2 MiB page");
-    a->quota.limit = limit;
-    teardown();
-}
-
-// The reserve itself is exhausted at every possible allocation in turn.
-static void test_empty_pool(void)
-{
-    static uint64_t kept[16384];
-    unsigned count = 0;
-    unsigned failures = 0;
-
-    setup();
-    while ((kept[count] = memory_page_take()))
-        count++;
-    for (unsigned allowed = 0; allowed < 12; allowed++) {
-        corvus_error_t error;
-
-        for (unsigned i = 0; i < allowed && count > 0; i++)
-            memory_page_add(kept[--count]);
-        error = map(a, HERE, b, THERE + allowed * (1ull << 39), 4 * PAGE_BYTES, ACCESS_READ);
-        failures += error == ERR_NO_MEMORY;
-        KASSERT(error == ERR_OK || error == ERR_NO_MEMORY);
-        check_task(b);
-        unmap(a, HERE, 4 * PAGE_BYTES, ACCESS_ALL, false);
-        task_end(b);
-        while ((kept[count] = memory_page_take()))
-            count++;
-        memory_page_add(kept[--count]);
-        b = task_make();
-    }
-    while (count > 0)
-        memory_page_add(kept[--count]);
-    tap_ok(failures > 2, "an empty pool is an error and does no harm");
-    teardown();
-}
-
-static bool io_held(struct task *task, uint64_t port)
-{
-    return unit_held(task, port / 8);
-}
-
-static corvus_error_t io_map(struct task *from, struct task *to, uint64_t first, uint64_t count,
-                             bool grants)
-{
-    corvus_error_t error = ERR_OK;
-
-    done = 0;
-    while (!error && done < count)
-        error = mapping_io_map_step(from, to, first, count, grants, &done);
-    return error;
-}
-
-static uint64_t io_unmap(struct task *task, uint64_t first, uint64_t count, bool self)
-{
-    uint64_t cursor = 0, units = 0;
-
-    while (!mapping_io_unmap_step(task, first, count, self, &cursor, &units))
-        ;
-    return units;
-}
-
-static void test_io(void)
-{
-    const uint64_t *top;
-
-    setup();
-    tap_ok(io_map(a, b, 0, 8, false) == ERR_NOT_MAPPED && b->space.io_bitmap == 0,
-           "there is nothing to map without I/O ports");
-    tap_ok(mapping_io_root(a) == ERR_OK && mapping_io_root(b) == ERR_IN_USE && io_held(a, 65535),
-           "one task gets all I/O ports");
-    top = space_table_at(a->space.cr3);
-    tap_ok((*(uint64_t *)space_table_at(
-                *(uint64_t *)space_table_at(*(uint64_t *)space_table_at(top[510]))) &
-            PTE_ADDRESS_MASK) == tss_page_physical,
-           "its window shows the TSS page");
-    tap_ok(io_map(a, b, 0x3f8, 16, false) == ERR_OK && io_held(b, 0x3f8) && io_held(b, 0x400) &&
-               !io_held(b, 0x408),
-           "ports are mapped by eight");
-    tap_ok(io_map(b, c, 0x3f8, 8, false) == ERR_OK && io_map(c, b, 0x3f8, 8, false) == ERR_IN_USE &&
-               io_map(c, a, 0x3f8, 8, true) == ERR_IN_USE && io_map(c, c, 0x3f8, 8, true) == ERR_OK,
-           "not onto what they are derived from, but onto themselves");
-    tap_ok(io_map(b, c, 0x400, 8, true) == ERR_OK && !io_held(b, 0x400) && io_held(c, 0x400),
-           "ports are granted");
-    tap_ok(io_unmap(a, 0, 65536, false) == 8192 && !io_held(b, 0x3f8) && !io_held(c, 0x3f8) &&
-               !io_held(c, 0x400) && io_held(a, 0x3f8),
-           "what is derived can be taken back");
-    io_map(a, b, 0, 65536, false);
-    io_map(b, c, 0, 65536, true);
-    tap_ok(io_unmap(a, 0x60, 8, true) == 1 && !io_held(a, 0x60) && !io_held(c, 0x60) &&
-               io_held(c, 0x68) && io_unmap(a, 0x60, 8, true) == 0,
-           "the task's own right too");
-    task_end(a);
-    a = task_make();
-    tap_ok(!io_held(c, 0x68) && mapping_io_root(a) == ERR_OK,
-           "they go with the task they came from");
-    teardown_io();
-}
-
 int main(void)
 {
     uint64_t free_before;
@@ -500,13 +265,8 @@ int main(void)
     test_large();
     test_large_over_small();
     test_pinned();
+    test_device();
     test_use();
-    test_walks();
-    test_many_walks();
-    test_depth();
-    test_quota();
-    test_empty_pool();
-    test_io();
     tap_ok(memory_free_bytes() == free_before && free_page_count * PAGE_BYTES == free_before,
            "nothing is left");
     return tap_end();

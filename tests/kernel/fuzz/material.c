@@ -52,3 +52,10 @@ uint64_t material_bad(struct random *random)
         return (uint32_t)random_next(random);
     }
 }
+
+void material_forget(void)
+{
+    for (unsigned kind = 0; kind < MATERIAL_KINDS; kind++)
+        for (unsigned i = 0; i < TABLE_NAMES; i++)
+            tables[kind][i] = PORT_NULL;
+}

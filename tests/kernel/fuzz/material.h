@@ -32,3 +32,6 @@ port_name_t material_any(struct random *random);
 
 // A name that is most likely wrong: stale, of no right, out of range.
 uint64_t material_bad(struct random *random);
+
+// Empties the tables: the names were another incarnation's.
+void material_forget(void);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Servers that end in every way there is, so that init has something to clean
-// up, report and start again. A role is a word of init.conf.
+// up, report and start again; and two that read the console. A role is a word of
+// init.conf or console.conf.
 #include "init_test.h"
 
 #include <corvus/host.h>
@@ -95,6 +96,28 @@ static _Noreturn void check_name_in(void)
     exit(error);
 }
 
+// With the console: reads lines up to one that begins with q, then ends the node.
+static _Noreturn void echo(void)
+{
+    char line[100];
+
+    printf("type: ");
+    fflush(stdout);
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        printf("got %s", line);
+        fflush(stdout);
+        if (line[0] == 'q')
+            bootstrap_shut_down(NAME_BOOTSTRAP, 0, 42);
+    }
+    exit(EXIT_FAILURE);
+}
+
+static _Noreturn void deaf(void)
+{
+    printf("%s\n", getchar() == EOF ? "end of input" : "input");
+    exit(EXIT_SUCCESS);
+}
+
 static const struct {
     const char *name;
     void (*play)(void);
@@ -109,6 +132,8 @@ static const struct {
     {"unmap", unmap_own_memory},
     {"wait", wait_for_name},
     {"serve", check_name_in},
+    {"echo", echo},
+    {"deaf", deaf},
 };
 
 void misbehave(const char *role)

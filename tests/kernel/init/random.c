@@ -134,10 +134,10 @@ int call_at_random(const char *seed, const char *calls)
 {
     port_name_t port = PORT_NULL, send = PORT_NULL;
     uint64_t served = 0, refused = 0;
-    char *buffer = calloc(1, BUFFER_BYTES);
+    static char buffer[BUFFER_BYTES];
 
     state ^= strtoull(seed, NULL, 0);
-    if (buffer == NULL || port_allocate_with_send(1, &port, &send) != ERR_OK)
+    if (port_allocate_with_send(1, &port, &send) != ERR_OK)
         return EXIT_FAILURE;
     for (uint64_t i = strtoull(calls, NULL, 0); i > 0; i--) {
         uint32_t id = services[below(sizeof services / sizeof services[0])];

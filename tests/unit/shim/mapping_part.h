@@ -126,8 +126,27 @@ static inline void check_node(struct task *task, uint64_t address, uint64_t *ent
 }
 
 struct space_count {
-    uint64_t tables, nodes, mapped;
+    uint64_t tables, mapped;
+    uint64_t slabs; // distinct ones with nodes
+    struct slab *slab[256];
+    unsigned in_slab[256];
 };
+
+static inline void count_node(const struct mapping_node *node, struct space_count *count)
+{
+    struct slab *slab = memory_slab_of(node);
+    uint64_t i = count->slabs;
+
+    while (i-- > 0 && count->slab[i] != slab)
+        ;
+    if (i == UINT64_MAX) {
+        KASSERT(slab->owner == node_task(node) && count->slabs < 256);
+        i = count->slabs++;
+        count->slab[i] = slab;
+        count->in_slab[i] = 0;
+    }
+    count->in_slab[i]++;
+}
 
 static inline void check_table(struct task *task, uint64_t *table, unsigned level, uint64_t address,
                                struct space_count *count)
@@ -140,7 +159,7 @@ static inline void check_table(struct task *task, uint64_t *table, unsigned leve
             continue;
         if (leaf) {
             check_node(task, at, &table[i], level == LEVEL_LARGE);
-            count->nodes++;
+            count_node(node_find(task, at / PAGE_BYTES), count);
             count->mapped += LEVEL_BYTES(level) / PAGE_BYTES;
         } else {
             count->tables++;
@@ -152,12 +171,15 @@ static inline void check_table(struct task *task, uint64_t *table, unsigned leve
 // Tables, nodes and charges of a task without I/O rights agree.
 static inline void check_task(struct task *task)
 {
-    struct space_count count = {.tables = 1};
+    static struct space_count count;
 
+    count.tables = 1;
+    count.mapped = count.slabs = 0;
     check_table(task, space_table_at(task->space.cr3), 3, 0, &count);
     KASSERT(count.mapped == task->space.mapped);
-    KASSERT(task->quota.used ==
-            count.tables * PAGE_BYTES + count.nodes * sizeof(struct mapping_node));
+    KASSERT(task->quota.used == (count.tables + count.slabs) * PAGE_BYTES);
+    for (uint64_t i = 0; i < count.slabs; i++)
+        KASSERT(count.slab[i]->used == count.in_slab[i]);
     KASSERT(task->quota.used <= task->quota.limit);
     KASSERT(flushes.count == 0);
 }
