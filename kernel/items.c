@@ -222,11 +222,12 @@ static corvus_error_t grant_range(struct task *from, uint64_t source, struct tas
 
 static void unmap_range(struct task *task, uint64_t address, uint64_t length, uint32_t access)
 {
-    struct unmap_result result = { 0 };
+    struct unmap_result result = {0};
     corvus_error_t error = ERR_OK;
     uint64_t done = 0;
 
-    while (length && !mapping_unmap_step(task, address, length, access, true, &done, &result, &error))
+    while (length &&
+           !mapping_unmap_step(task, address, length, access, true, &done, &result, &error))
         schedule_preemption_point();
 }
 
@@ -243,8 +244,8 @@ static void unmap_item(struct task *from, const struct message_item *item, struc
         unmap_range(to, destination, length, ACCESS_ALL);
 }
 
-static corvus_error_t map_item(struct task *from, const struct message_item *item,
-                               struct task *to, uint64_t destination)
+static corvus_error_t map_item(struct task *from, const struct message_item *item, struct task *to,
+                               uint64_t destination)
 {
     uint64_t done = 0;
     corvus_error_t error = ERR_OK;
@@ -372,7 +373,7 @@ static enum delivery check_items(struct thread *sender, struct thread *receiver,
 }
 
 enum delivery deliver_items(struct thread *sender, struct thread *receiver, unsigned items,
-                                corvus_error_t *error)
+                            corvus_error_t *error)
 {
     enum delivery result = check_items(sender, receiver, items, error);
 

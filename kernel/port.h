@@ -99,10 +99,10 @@ struct message_copy {
 struct notice {
     struct link link;
     struct link owner_link; // in charged->notices: it goes when who asked is gone
-    uint32_t kind;   // NOTIFY_*
-    uint64_t word;   // name or label to tell
-    struct port *of; // whose fate it is about, and which holds it
-    struct port *to; // counts as one send-once right
+    uint32_t kind;          // NOTIFY_*
+    uint64_t word;          // name or label to tell
+    struct port *of;        // whose fate it is about, and which holds it
+    struct port *to;        // counts as one send-once right
     struct message_copy *message;
     struct task *charged;
 };

@@ -68,7 +68,8 @@ static void arm_slice(void)
     if (cpu.slice_armed)
         return;
     cpu.slice_armed = true;
-    cpu.slice_end = clock_now() + (cpu.current->slice_left ? cpu.current->slice_left : TIME_SLICE_NS);
+    cpu.slice_end =
+        clock_now() + (cpu.current->slice_left ? cpu.current->slice_left : TIME_SLICE_NS);
     cpu.current->slice_left = 0;
     if (cpu.slice_end < deadline_next())
         clock_arm(cpu.slice_end);

@@ -84,7 +84,7 @@ struct thread {
     struct link ready_link;
     struct link task_link;
     struct link doomed_link; // in the reaper's list
-    uint64_t slice_left; // of a slice that it was preempted in, ns; 0: a whole one is next
+    uint64_t slice_left;     // of a slice that it was preempted in, ns; 0: a whole one is next
     struct port port;
     struct port *pager;
     struct port *exception_port;

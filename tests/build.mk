@@ -18,7 +18,7 @@ define unit-test-rule
 $(O)/tests/unit/$(1): tests/unit/$(1).c $(call sources-in,tests/unit/$(1).c) $(O)/tests/unit/flags | $(GENERATED_HEADERS)
 	$$(call say,HOSTCC,$$<)
 	$(Q)mkdir -p $$(@D)/objects
-	$(Q)$(HOST_CC) $(UNIT_FLAGS) -MMD -MP -MF $$(@D)/objects/$(1).d -o $$@ $$(filter %.c,$$^)
+	$(Q)$(HOST_CC) $(UNIT_FLAGS) -MMD -MP -MF $$(@D)/objects/$(1).d -o $$@ $$< $(call sources-in,tests/unit/$(1).c)
 endef
 $(call write-if-changed,$(O)/tests/unit/flags,$(HOST_CC) $(UNIT_FLAGS))
 $(foreach test,$(notdir $(UNIT_TESTS)),$(eval $(call unit-test-rule,$(test))))
@@ -32,7 +32,7 @@ define fuzzer-rule
 $(O)/tests/unit/$(1): tests/unit/$(1).c $(call sources-in,tests/unit/$(1).c) $(O)/tests/unit/flags | $(GENERATED_HEADERS)
 	$$(call say,HOSTCC,$$<)
 	$(Q)mkdir -p $$(@D)
-	$(Q)clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $$@ $$(filter %.c,$$^)
+	$(Q)clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $$@ $$< $(call sources-in,tests/unit/$(1).c)
 endef
 $(foreach fuzzer,$(notdir $(FUZZERS)),$(eval $(call fuzzer-rule,$(fuzzer))))
 
@@ -106,8 +106,8 @@ clang-images: | all $(TEST_FILES)
 	$(Q)$(MAKE) --no-print-directory COMPILER=clang all kernel-images
 
 .PHONY: test
-test: all iso $(TEST_FILES) clang-images ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit kernel clang boot cluster lint
+test: all iso $(TEST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
+	$(Q)tests/run.sh $(O) unit kernel fuzz clang boot cluster lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
@@ -115,7 +115,7 @@ test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 
 .PHONY: test-long
 test-long: all iso $(TEST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit kernel clang boot cluster lint long
+	$(Q)tests/run.sh $(O) unit kernel fuzz clang boot cluster lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own

@@ -4,7 +4,7 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit kernel clang boot cluster lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit kernel fuzz clang boot cluster lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
@@ -12,11 +12,12 @@ tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
     kernel) echo tests/kernel/{run,latency,init,console}.sh ;;
+    fuzz) echo tests/kernel/seeds.sh ;;
     clang) echo tests/kernel/clang.sh ;;
     boot) echo tests/boot/paths.sh ;;
     cluster) compgen -G "tests/cluster/*.sh" ;;
     lint) echo tests/lint.sh ;;
-    long) echo tests/kernel/seeds.sh ;;
+    long) echo tests/kernel/seeds-long.sh ;;
     *)
         echo "run: no suite '$1'" >&2
         exit 2

@@ -69,7 +69,8 @@ struct message_right {
 };
 
 // A memory item.
-// COPY: [address, length), which must be ordinary memory, is copied into the receiver's copy buffer of the
+// COPY: [address, length), which must be ordinary memory, is copied into the receiver's copy buffer
+// of the
 //   same index; received: address and length of what arrived.
 // MAP, GRANT: the pages of [address, length) appear in the receiver's window
 //   at `offset` from its start, with `access` (which the sender must have).

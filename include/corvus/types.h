@@ -63,9 +63,10 @@ typedef uint32_t port_name_t;
 #define MESSAGE_REGISTER_WORDS 6 // words 0..5 travel in registers
 #define MESSAGE_RIGHTS         8
 #define MESSAGE_ITEMS          4
-#define GRANT_DERIVED_MAX 2048  // a page that more mappings are derived from cannot be granted (IN_USE)
-#define MESSAGE_COPY_MAX       (1ull << 20) // bytes of all COPY items of a message together
-#define MESSAGE_MAP_PAGES      64 // mappings (of either size) that one MAP or GRANT item makes
+#define GRANT_DERIVED_MAX                                                                          \
+    2048 // a page that more mappings are derived from cannot be granted (IN_USE)
+#define MESSAGE_COPY_MAX  (1ull << 20) // bytes of all COPY items of a message together
+#define MESSAGE_MAP_PAGES 64           // mappings (of either size) that one MAP or GRANT item makes
 
 #define PORT_BACKLOG_DEFAULT 16
 #define PORT_BACKLOG_MAX     1024

@@ -37,13 +37,15 @@ static void to_selector(void *argument)
         uint16_t selector;
     } target = {.selector = (uint16_t)(uint64_t)argument};
 
-    __asm__ volatile("lea 1f(%%rip), %%rax\n\t"
-                     "mov %%rax, %0\n\t"
-                     "rex.W ljmp *%0\n"
+    // 0x48 is REX.W, which not every assembler knows by name.
+    __asm__ volatile("lea 1f(%%rip), %%rcx\n\t"
+                     "mov %%rcx, (%%rax)\n\t"
+                     ".byte 0x48\n\t"
+                     "ljmpl *(%%rax)\n"
                      "1:\tud2"
-                     : "+m"(target)
                      :
-                     : "rax", "memory");
+                     : "a"(&target)
+                     : "rcx", "memory");
 }
 
 // No segment but its own: not the kernel's, none of 32 bits, no gate.

@@ -165,12 +165,9 @@ static void test_registers(void)
 static void test_hostile_registers(void)
 {
     // The page between USER_END and the hole is canonical, and nothing is ever there.
-    static const uint64_t bad[] = {0x0000800000000000ull,
-                                   0x0000ffffffffffffull,
-                                   0xffff800000000000ull,
-                                   0xffffffff80100000ull,
-                                   0x8000000000000000ull,
-                                   UINT64_MAX};
+    static const uint64_t bad[] = {0x0000800000000000ull, 0x0000ffffffffffffull,
+                                   0xffff800000000000ull, 0xffffffff80100000ull,
+                                   0x8000000000000000ull, UINT64_MAX};
     struct helper *helper = helper_create(-1);
     struct vcpu_registers good = {0};
 

@@ -218,8 +218,8 @@ static void test_idle(void)
 
 SERVER static void serve_hostile(void *argument)
 {
-    static const uint64_t bad[] = {0x0000ffffffffffffull, 0x0000800000000000ull, 0xffff800000000000ull,
-                                   0xffffffff80100000ull, UINT64_MAX};
+    static const uint64_t bad[] = {0x0000ffffffffffffull, 0x0000800000000000ull,
+                                   0xffff800000000000ull, 0xffffffff80100000ull, UINT64_MAX};
 
     (void)argument;
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {

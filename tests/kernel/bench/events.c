@@ -57,8 +57,7 @@ static corvus_error_t notify_rounds(struct row *row, port_name_t server)
 static corvus_error_t interrupt_rounds(struct row *row, port_name_t server)
 {
     port_name_t timer;
-    corvus_error_t error =
-        task_create_timer(NAME_TASK_SELF, 1, copy_send(server), &timer);
+    corvus_error_t error = task_create_timer(NAME_TASK_SELF, 1, copy_send(server), &timer);
 
     if (error == ERR_OK)
         error = timer_set(timer, clock_now_ns() + PERIOD_NS, PERIOD_NS);

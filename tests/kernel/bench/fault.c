@@ -47,7 +47,7 @@ static void touch_pages(struct row *row)
 
 void rows_fault(void)
 {
-    struct row *row = measure_row("fault_pager_resume", "instructions", "seL4=1303(fault only)");
+    struct row *row = measure_row("fault_pager_resume", "instructions", "seL4=1303");
     struct partner partner;
     corvus_error_t error = partner_start(&partner, partner_twin, serve_pages, BENCH_PRIORITY);
 

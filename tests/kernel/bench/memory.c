@@ -15,7 +15,8 @@ static char page[PAGE_BYTES] __attribute__((aligned(4096)));
 // Both rows in one loop: what was mapped is what is unmapped.
 static void pair(const char *name, bool mapping, uint64_t source, uint64_t bytes)
 {
-    struct row *row = measure_row(name, "instructions", mapping && bytes == PAGE_BYTES ? "seL4=714" : "");
+    struct row *row =
+        measure_row(name, "instructions", mapping && bytes == PAGE_BYTES ? "seL4=714" : "");
     corvus_error_t error = ERR_OK;
 
     for (unsigned round = 0; round < MEASURE_ALL_ROUNDS && error == ERR_OK; round++) {
@@ -25,8 +26,8 @@ static void pair(const char *name, bool mapping, uint64_t source, uint64_t bytes
         if (mapping)
             measure_before(row, round);
         start = processor_time();
-        error = memory_map(partner_twin, source, destination, bytes, ACCESS_READ | ACCESS_WRITE,
-                           NULL);
+        error =
+            memory_map(partner_twin, source, destination, bytes, ACCESS_READ | ACCESS_WRITE, NULL);
         mapped = processor_time();
         if (error != ERR_OK)
             break;

@@ -76,7 +76,8 @@ static bool too_final(const struct fuzz_service *service, port_name_t target, st
 {
     bool own = target == NAME_TASK_SELF || target == NAME_THREAD_MAIN;
 
-    return own && (service->id == SERVICE_task_terminate || service->id == SERVICE_thread_terminate) &&
+    return own &&
+           (service->id == SERVICE_task_terminate || service->id == SERVICE_thread_terminate) &&
            !random_one_in(random, 2000);
 }
 
@@ -114,11 +115,11 @@ static void keep_results(const struct fuzz_service *service, port_name_t target,
         keep(kind, utcb_self()->rights[0].name, random);
     }
     if (service->gives_name) {
-        enum material kind = !own                                              ? MATERIAL_FOREIGN
-                             : service->id == SERVICE_task_allocate_port       ? MATERIAL_RECEIVE
-                             : service->id == SERVICE_task_allocate_port_set   ? MATERIAL_SET
-                             : service->id == SERVICE_thread_save_reply        ? MATERIAL_SEND_ONCE
-                                                                               : MATERIAL_SEND;
+        enum material kind = !own                                            ? MATERIAL_FOREIGN
+                             : service->id == SERVICE_task_allocate_port     ? MATERIAL_RECEIVE
+                             : service->id == SERVICE_task_allocate_port_set ? MATERIAL_SET
+                             : service->id == SERVICE_thread_save_reply      ? MATERIAL_SEND_ONCE
+                                                                             : MATERIAL_SEND;
         keep(kind, (port_name_t)name, random);
     }
 }
@@ -149,9 +150,10 @@ static void call_service(uint64_t index, struct random *random)
     uint32_t number = (uint32_t)random_below(random, fuzz_service_count);
     const struct fuzz_service *service = &fuzz_services[number];
     bool good = random_one_in(random, 2);
-    port_name_t target = good ? pick_target(service, random)
-                              : (port_name_t)(random_one_in(random, 4) ? material_bad(random)
-                                                                       : pick_target(service, random));
+    port_name_t target =
+        good ? pick_target(service, random)
+             : (port_name_t)(random_one_in(random, 4) ? material_bad(random)
+                                                      : pick_target(service, random));
     bool own = target == NAME_TASK_SELF;
     struct message message = {.destination = target, .id = service->id};
 
@@ -172,7 +174,8 @@ static void call_service(uint64_t index, struct random *random)
     if (service->id == SERVICE_task_move_quota && good)
         utcb_self()->rights[0] = copy_send(material_pick(MATERIAL_TASK, random));
     seldom_move(&utcb_self()->rights[0], random);
-    if ((service->id == SERVICE_task_deallocate_right || service->id == SERVICE_task_extract_right) &&
+    if ((service->id == SERVICE_task_deallocate_right ||
+         service->id == SERVICE_task_extract_right) &&
         own && stands_on(message.words[0]) && !random_one_in(random, 64))
         return;
     if (!good && random_one_in(random, 8)) {
@@ -203,8 +206,8 @@ static void fill_items(uint64_t items, struct random *random)
                 .kind = (uint32_t)random_below(random, 4),
                 .access = (uint32_t)random_below(random, 8),
                 .address = good ? value_arena_page(random) : value_bad(WORD_ADDRESS, random),
-                .length = good ? value_good(WORD_LENGTH, true, random)
-                               : value_bad(WORD_LENGTH, random),
+                .length =
+                    good ? value_good(WORD_LENGTH, true, random) : value_bad(WORD_LENGTH, random),
                 .offset = PAGE_BYTES * random_below(random, 16),
             };
         page->copy_buffers[i] = (struct message_buffer){
@@ -212,8 +215,8 @@ static void fill_items(uint64_t items, struct random *random)
             .length = PAGE_BYTES * random_below(random, 8),
         };
     }
-    page->map_window = (struct message_buffer){
-        .address = value_arena_page(random), .length = PAGE_BYTES * random_below(random, 32)};
+    page->map_window = (struct message_buffer){.address = value_arena_page(random),
+                                               .length = PAGE_BYTES * random_below(random, 32)};
 }
 
 static uint64_t message_tag(struct random *random)
@@ -269,7 +272,8 @@ static void send_message(uint64_t index, struct random *random)
     if (TAG_ERROR(message.tag) < ERR_COUNT)
         fuzz_shared->results[FUZZ_RESULTS_MESSAGES][TAG_ERROR(message.tag)]++;
     uint64_t rights = (message.tag & TAG_RIGHTS_MASK) >> TAG_RIGHTS_SHIFT;
-    for (uint64_t i = 0; TAG_ERROR(message.tag) == ERR_OK && i < rights && i < MESSAGE_RIGHTS; i++) {
+    for (uint64_t i = 0; TAG_ERROR(message.tag) == ERR_OK && i < rights && i < MESSAGE_RIGHTS;
+         i++) {
         uint32_t kind = utcb_self()->rights[i].disposition;
 
         keep(kind == RIGHT_RECEIVE     ? MATERIAL_RECEIVE

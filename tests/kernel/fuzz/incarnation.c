@@ -13,12 +13,12 @@
 
 #include <unistd.h>
 
-#define TASK_QUOTA   (2u << 20)
-#define WATCH_US     4000u
-#define PATIENCE     3u    // looks without progress before a caller is aborted
-#define LOOKS_MAX    2000u // of one incarnation
-#define POOL_PAGES   64u
-#define PAGER_NUMBER 40u
+#define TASK_QUOTA     (2u << 20)
+#define WATCH_US       4000u
+#define PATIENCE       3u    // looks without progress before a caller is aborted
+#define LOOKS_MAX      2000u // of one incarnation
+#define POOL_PAGES     64u
+#define PAGER_NUMBER   40u
 #define PAGER_PRIORITY 115u
 
 static uint64_t pool;
@@ -58,7 +58,8 @@ static void serve_faults(uint64_t receive)
             continue;
         }
         message.tag = 1;
-        message.words[0] = message.id == MESSAGE_ID_PAGE_FAULT ? ERR_NOT_MAPPED : EXCEPTION_TERMINATE;
+        message.words[0] =
+            message.id == MESSAGE_ID_PAGE_FAULT ? ERR_NOT_MAPPED : EXCEPTION_TERMINATE;
         if (paged) {
             message.tag = TAG_ITEMS(1);
             utcb_self()->items[0] = (struct message_item){
@@ -84,7 +85,8 @@ corvus_error_t incarnation_prepare(void)
     if (error == ERR_OK)
         error = task_allocate_port(NAME_TASK_SELF, 0, &fault_receive);
     if (error == ERR_OK)
-        error = task_extract_right(NAME_TASK_SELF, (port_name_t)fault_receive, MAKE_SEND, &fault_send);
+        error =
+            task_extract_right(NAME_TASK_SELF, (port_name_t)fault_receive, MAKE_SEND, &fault_send);
     if (error == ERR_OK)
         error = twin_make_thread(NAME_TASK_SELF, PAGER_NUMBER, PAGER_PRIORITY, &thread);
     return error == ERR_OK ? twin_start(thread, &pager_stack, serve_faults, fault_receive) : error;
@@ -186,5 +188,7 @@ corvus_error_t incarnation_run(uint64_t seed, uint64_t calls)
         (void)task_deallocate_right(NAME_TASK_SELF, threads[i]);
     (void)task_deallocate_right(NAME_TASK_SELF, task);
     // It may have ended itself.
-    return error != ERR_OK ? error : ended == ERR_PEER_DIED || ended == ERR_TERMINATED ? ERR_OK : ended;
+    return error != ERR_OK                                     ? error
+           : ended == ERR_PEER_DIED || ended == ERR_TERMINATED ? ERR_OK
+                                                               : ended;
 }

@@ -84,8 +84,8 @@ static void print_log(void)
     for (unsigned i = 0; i < FUZZ_CALLERS; i++) {
         const struct caller_report *caller = &shared.callers[i];
 
-        for (uint64_t n = caller->calls > FUZZ_LOG ? caller->calls - FUZZ_LOG : 0; n < caller->calls;
-             n++) {
+        for (uint64_t n = caller->calls > FUZZ_LOG ? caller->calls - FUZZ_LOG : 0;
+             n < caller->calls; n++) {
             const struct call_record *call = &caller->log[n % FUZZ_LOG];
 
             printf("# caller %u: %s %x target %x tag %" PRIx64 " id %" PRIx64 " words %" PRIx64
@@ -111,7 +111,8 @@ static void ok(bool passed, unsigned number, const char *text)
 static bool can_succeed(const struct fuzz_service *service)
 {
     return service->object != OBJECT_KIND_PRIVILEGED && service->object != OBJECT_KIND_INTERRUPT &&
-           strcmp(service->name, "task_donate") != 0 && strcmp(service->name, "task_reclaim") != 0 &&
+           strcmp(service->name, "task_donate") != 0 &&
+           strcmp(service->name, "task_reclaim") != 0 &&
            strcmp(service->name, "task_terminate") != 0;
 }
 
@@ -158,8 +159,8 @@ static bool run(uint64_t seed, uint64_t calls)
         if (shared.witness.failure != 0)
             break;
     }
-    printf("# seed %" PRIu64 ": %" PRIu64 " calls in %" PRIu64 " incarnations\n", seed, shared.calls,
-           incarnation);
+    printf("# seed %" PRIu64 ": %" PRIu64 " calls in %" PRIu64 " incarnations\n", seed,
+           shared.calls, incarnation);
     return true;
 }
 

@@ -121,7 +121,8 @@ static void check_registers(uint64_t round)
 
 static void pause_a_little(void)
 {
-    struct message message = {.receive_from = pause_port, .tag = TAG_RECEIVE | TAG_RECEIVE_DEADLINE};
+    struct message message = {.receive_from = pause_port,
+                              .tag = TAG_RECEIVE | TAG_RECEIVE_DEADLINE};
 
     utcb_self()->receive_deadline = clock_now_ns() + PAUSE_NS;
     message_trap(&message);
@@ -162,8 +163,8 @@ static corvus_error_t map_pattern(port_name_t client)
         ((uint64_t *)address)[i] = own[i];
     }
     return error != ERR_OK ? error
-                           : memory_map(client, address, SHARED_ADDRESS,
-                                        PATTERN_PAGES * PAGE_BYTES, ACCESS_READ | ACCESS_WRITE, NULL);
+                           : memory_map(client, address, SHARED_ADDRESS, PATTERN_PAGES * PAGE_BYTES,
+                                        ACCESS_READ | ACCESS_WRITE, NULL);
 }
 
 static corvus_error_t connect(port_name_t client, port_name_t server, uint64_t *receive)
