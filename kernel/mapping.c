@@ -305,7 +305,9 @@ map_range(struct task *from, uint64_t source, struct task *to, uint64_t destinat
     };
 
     while (!error && position < length && transfer.budget > 0) {
-        struct page_pair pair; // not cleared, for speed: filled as it is found
+        // Not cleared, for speed: filled as it is found.
+        // cppcheck-suppress ctuuninitvar
+        struct page_pair pair;
         bool page_done = false;
 
         pair.source_address = source + position;

@@ -292,9 +292,13 @@ static uint64_t random_length(uint64_t first, uint64_t second)
 
     for (unsigned i = 0; i < 2; i++) {
         uint64_t at = i ? second : first;
-        uint64_t room = region_address[region_of(at)] + LARGE_PAGE_BYTES - at;
+        int region = region_of(at);
+        uint64_t room;
 
-        if (region_of(at) == 0)
+        if (region == NONE)
+            continue;
+        room = region_address[region] + LARGE_PAGE_BYTES - at;
+        if (region == 0)
             room += LARGE_PAGE_BYTES;
         if (room < end)
             end = room;

@@ -34,7 +34,7 @@ static void test_walks(void)
 {
     uint64_t cursor = 0;
     unsigned steps = 0;
-    corvus_error_t error;
+    corvus_error_t error = ERR_OK;
     bool all = true, finished = false;
 
     setup();
@@ -80,7 +80,7 @@ static void test_many_walks(void)
 {
     uint64_t cursors[20] = {0};
     bool pending = true;
-    corvus_error_t error;
+    corvus_error_t error = ERR_OK;
 
     setup();
     for (uint64_t i = 0; i < 600; i++)

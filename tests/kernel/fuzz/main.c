@@ -62,19 +62,20 @@ static bool settles(const struct balance *before, struct balance *after)
     return false;
 }
 
+static void print_row(const char *name, const uint64_t *results)
+{
+    printf("# %s:", name);
+    for (unsigned error = 0; error < ERR_COUNT; error++)
+        if (results[error] != 0)
+            printf(" %u=%" PRIu64, error, results[error]);
+    printf("\n");
+}
+
 static void print_results(void)
 {
-    for (uint32_t i = 0; i <= FUZZ_RESULTS_MESSAGES; i++) {
-        const char *name = i < fuzz_service_count ? fuzz_services[i].name : "messages";
-
-        if (i >= fuzz_service_count && i != FUZZ_RESULTS_MESSAGES)
-            continue;
-        printf("# %s:", name);
-        for (unsigned error = 0; error < ERR_COUNT; error++)
-            if (shared.results[i][error] != 0)
-                printf(" %u=%" PRIu64, error, shared.results[i][error]);
-        printf("\n");
-    }
+    for (uint32_t i = 0; i < fuzz_service_count; i++)
+        print_row(fuzz_services[i].name, shared.results[i]);
+    print_row("messages", shared.results[FUZZ_RESULTS_MESSAGES]);
     printf("# guests: %" PRIu64 " exits, witness: %" PRIu64 " rounds\n", shared.guest_exits,
            shared.witness.rounds);
 }
