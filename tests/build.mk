@@ -79,6 +79,17 @@ $(call kernel-image,bench,kernel-bench)
 $(call kernel-image,fuzz,kernel-fuzz)
 KERNEL_IMAGES := $(tests_image) $(latency_image) $(init_image) $(console_image)
 
+# A first task of our own, without a C library, in the place of init.
+$(O)/tests/kernel/first.elf: tests/kernel/first/first.c $(wildcard include/corvus/*.h lib/*.h lib/x86/*.h) \
+  $(GENERATED_HEADERS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g -ffreestanding -nostdlib -static -fPIE -no-pie -fno-stack-protector \
+	  -fcf-protection=none -Wall -Wextra -Werror -Wl,-Ttext-segment=0x10000000000 \
+	  -Wl,--build-id=none -iquote . -Iinclude -Ibuild/include -o $@ $<
+$(call module-list,$(O)/tests/kernel/first.modules,init=$(O)/tests/kernel/first.elf)
+KERNEL_IMAGES += $(O)/tests/kernel/first.elf $(O)/tests/kernel/first.modules
+
 SEED ?= 1
 CALLS ?= 1000000
 

@@ -60,6 +60,16 @@ class Stub:
         self.byte()
         return answer.decode()
 
+    def kill(self):
+        """Ends QEMU, which does not answer."""
+        try:
+            self.socket.sendall(b"$k#6b")
+            self.byte()
+        except OSError:
+            pass
+        except EOFError:
+            pass
+
     def register(self, number):
         # All of them: single ones are only told to whoever has read their description.
         start = number * 16
@@ -205,7 +215,9 @@ def main():
 
     symbols = Symbols(arguments.kernel, arguments.task)
     wanted = arguments.listing or arguments.profile or NULL_ROW
-    rounds = trace_all(Stub(arguments.socket), symbols.address(BEGIN), wanted)
+    stub = Stub(arguments.socket)
+    rounds = trace_all(stub, symbols.address(BEGIN), wanted)
+    stub.kill()
     if arguments.listing:
         for one in rounds:
             if one.name == arguments.listing:
