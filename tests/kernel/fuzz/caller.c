@@ -61,6 +61,10 @@ static port_name_t pick_target(const struct fuzz_service *service, struct random
     case OBJECT_KIND_TASK:
         return random_one_in(random, 3) ? material_pick(MATERIAL_TASK, random) : NAME_TASK_SELF;
     case OBJECT_KIND_THREAD:
+        // One thread with a vCPU is enough, and has to be found again.
+        if (service->id >= SERVICE_vcpu_attach && service->id <= SERVICE_vcpu_fpu_flush &&
+            random_one_in(random, 2))
+            return NAME_THREAD_MAIN;
         return random_one_in(random, 8) ? NAME_THREAD_MAIN : material_pick(MATERIAL_THREAD, random);
     case OBJECT_KIND_HOST:
         return NAME_HOST;
@@ -310,6 +314,21 @@ static void save_a_reply(struct random *random)
     keep(MATERIAL_SEND, send, random);
 }
 
+// A fresh port bound to a vCPU: most ports are in sets, or gone.
+static void bind_a_port(struct random *random)
+{
+    const struct fuzz_service *service = services_find("vcpu_bind");
+    uint64_t name;
+
+    (void)vcpu_attach(NAME_THREAD_MAIN, value_good(WORD_PAGE_OF_KERNEL, true, random));
+    if (task_allocate_port(NAME_TASK_SELF, 0, &name) != ERR_OK)
+        return;
+    corvus_error_t error = vcpu_bind(NAME_THREAD_MAIN, name, random_below(random, 65));
+    if (error < ERR_COUNT)
+        fuzz_shared->results[service - fuzz_services][error]++;
+    keep(MATERIAL_RECEIVE, (port_name_t)name, random);
+}
+
 // Any bits at all. Some wait for ever: the controller ends that.
 static void send_anything(uint64_t index, struct random *random)
 {
@@ -351,6 +370,8 @@ void caller_main(uint64_t index)
             (void)material_add(MATERIAL_TASK, NAME_TASK_SELF, random);
         if (choice == 63 && index == 0)
             save_a_reply(random);
+        else if (choice == 62 && index == 0)
+            bind_a_port(random);
         else if (choice < 44)
             call_service(index, random);
         else if (choice < 60)
