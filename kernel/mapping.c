@@ -242,7 +242,6 @@ static corvus_error_t grant(struct transfer *transfer, const struct page_pair *p
 static corvus_error_t find_source(const struct transfer *transfer, struct page_pair *pair,
                                   uint64_t room)
 {
-    // cppcheck-suppress ctuuninitvar ; these two are filled in by the caller
     uint64_t both = pair->source_address | pair->destination_address;
     uint64_t entry, offset;
 
@@ -306,11 +305,12 @@ map_range(struct task *from, uint64_t source, struct task *to, uint64_t destinat
     };
 
     while (!error && position < length && transfer.budget > 0) {
-        struct page_pair pair; // not cleared, for speed: filled as it is found
+        struct page_pair pair = {
+            .source_address = source + position,
+            .destination_address = destination + position,
+        };
         bool page_done = false;
 
-        pair.source_address = source + position;
-        pair.destination_address = destination + position;
         transfer.budget -= PAGE_COST;
         error = find_source(&transfer, &pair, length - position);
         if (!error)

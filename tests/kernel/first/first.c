@@ -31,7 +31,7 @@ static void put(const char *text)
         uint64_t words[5] = {0};
         uint64_t count = 0;
 
-        for (; text[count] && count < sizeof words; count++)
+        for (; count < sizeof words && text[count]; count++)
             ((char *)words)[count] = text[count];
         (void)host_console_write(NAME_HOST_PRIVILEGED, count, words[0], words[1], words[2],
                                  words[3], words[4]);
@@ -91,7 +91,7 @@ static uint64_t some_memory(void)
 static void test_donation(uint64_t memory)
 {
     port_name_t child = PORT_NULL;
-    uint64_t before, total, total_then, reclaimed = 0;
+    uint64_t before, total = 0, total_then = 0, reclaimed = 0;
 
     ok(task_create(NAME_TASK_SELF, CHILD_QUOTA, 0, &child, NULL) == ERR_OK, "a child");
     ok(task_donate(child, memory, PAGES) != ERR_OK && access_at(NAME_TASK_SELF, memory) != 0,
