@@ -83,7 +83,13 @@ static void detect_basic(struct cpu_features *f)
 
 static void detect_fpu(struct cpu_features *f)
 {
+    uint64_t supported = leaf_or_zero(LEAF_XSAVE, 0).eax;
+
     f->fpu_area_size = FXSAVE_AREA;
+
+    // Some emulated CPUs have the instruction and no state to save with it.
+    f->xsave = f->xsave && (supported & (XCR0_X87 | XCR0_SSE)) == (XCR0_X87 | XCR0_SSE);
+    f->avx = f->avx && f->xsave && supported & XCR0_AVX;
     if (!f->xsave)
         return;
     f->xcr0 = XCR0_X87 | XCR0_SSE;
