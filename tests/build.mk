@@ -84,9 +84,9 @@ $(O)/tests/kernel/first.elf: tests/kernel/first/first.c $(wildcard include/corvu
   $(GENERATED_HEADERS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -O2 -g -ffreestanding -nostdlib -static -fPIE -no-pie -fno-stack-protector \
-	  -fcf-protection=none -Wall -Wextra -Werror -Wl,-Ttext-segment=0x10000000000 \
-	  -Wl,--build-id=none -iquote . -Iinclude -Ibuild/include -o $@ $<
+	$(Q)$(CC) -std=gnu11 -O2 -g -ffreestanding -fPIE -fno-stack-protector -fcf-protection=none \
+	  -Wall -Wextra -Werror -iquote . -Iinclude -Ibuild/include -c -o $@.o $<
+	$(Q)$(LD) -static -nostdlib -Ttext-segment=0x10000000000 --build-id=none -z noexecstack -o $@ $@.o
 $(call module-list,$(O)/tests/kernel/first.modules,init=$(O)/tests/kernel/first.elf)
 KERNEL_IMAGES += $(O)/tests/kernel/first.elf $(O)/tests/kernel/first.modules
 
