@@ -14,7 +14,8 @@ static const struct test_group *const groups[] = {
     &transfer_tests, &notice_tests,   &port_set_tests, &copy_tests,        &item_tests,
     &map_tests,      &quota_tests,    &fault_tests,    &exception_tests,   &state_tests,
     &wait_tests,     &schedule_tests, &event_tests,    &vcpu_tests,        &vcpu_server_tests,
-    &service_tests,  &middle_tests,   &hostile_tests,  &device_tests,      &latency_tests,
+    &service_tests,  &middle_tests,   &hostile_tests,  &device_tests,      &limits_tests,
+    &latency_tests,
 };
 
 static bool wanted(int count, char **words, const char *name)
