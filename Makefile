@@ -8,7 +8,7 @@ COMPILER ?= gcc
 OPTIMIZE ?= -O2
 
 # Parts, in the order in which their fragments need each other.
-PARTS := lib kernel init tests
+PARTS := lib kernel init linuxserver tests
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:

@@ -21,6 +21,9 @@ usage: deploy/boot.sh [option…] [-- QEMU-OPTION…]
   --cpu MODEL               (default: max)
   --icount                  the clock counts instructions; never with KVM
   --serial FILE|stdio       where the serial line goes (default: stdio)
+  --console PATH            a socket for typing on the serial line; --serial names the log then
+  --agent PATH              a socket that is the channel to the agent in the node's Linux
+  --disk FILE               a raw image as a virtio disk; what is written to it is lost at the end
   --qmp PATH                control socket
   --pid-file FILE           gets the process id and its start time
   --timeout SECONDS         end the machine after that time
@@ -77,6 +80,43 @@ firmware_options() {
     fi
 }
 
+# The serial line: a log, and with --console also a socket for one terminal at a time.
+serial_options() {
+    if [ -n "$console" ]; then
+        [ "$serial" != stdio ] || wrong_arguments "--console needs --serial FILE"
+        qemu+=(-chardev "socket,id=console,path=$console,server=on,wait=off,logfile=$serial"
+            -serial chardev:console)
+    elif [ "$serial" = stdio ]; then
+        qemu+=(-serial stdio)
+    else
+        qemu+=(-serial "file:$serial")
+    fi
+}
+
+# Devices of the node's Linux.
+linux_options() {
+    if [ -n "$agent" ]; then
+        qemu+=(-device virtio-serial-pci
+            -chardev "socket,id=agent,path=$agent,server=on,wait=off"
+            -device "virtserialport,chardev=agent,name=corvus.agent")
+    fi
+    if [ -n "$disk" ]; then
+        [ -r "$disk" ] || fail "disk $disk cannot be read"
+        qemu+=(-drive "if=none,id=disk,format=raw,snapshot=on,file=$disk"
+            -device "virtio-blk-pci,drive=disk")
+    fi
+}
+
+# QEMU separates options by commas.
+refuse_commas() {
+    local value
+    for value in "$@"; do
+        case $value in
+        *,*) fail "'$value': QEMU allows no comma in it" ;;
+        esac
+    done
+}
+
 accelerator_options() {
     if [ "$icount" = yes ]; then
         qemu+=(-accel tcg -icount "shift=0")
@@ -106,6 +146,9 @@ memory=256
 cpu=max
 icount=no
 serial=stdio
+console=
+agent=
+disk=
 qmp=
 pid_file=
 timeout=
@@ -117,8 +160,8 @@ while [ $# -gt 0 ]; do
         icount=yes
         shift
         ;;
-    --boot | --kernel | --modules | --append | --iso | --memory | --cpu | --serial | --qmp | \
-        --pid-file | --timeout)
+    --boot | --kernel | --modules | --append | --iso | --memory | --cpu | --serial | --console | \
+        --agent | --disk | --qmp | --pid-file | --timeout)
         [ $# -ge 2 ] || wrong_arguments "$1 needs a value"
         name=${1#--}
         printf -v "${name//-/_}" %s "$2"
@@ -145,10 +188,9 @@ qemu=(qemu-system-x86_64 -machine "pc,graphics=off" -m "$memory" -nodefaults -di
     -no-reboot -device "isa-debug-exit,iobase=0xf4,iosize=0x04")
 firmware_options
 accelerator_options
-case $serial in
-stdio) qemu+=(-serial stdio) ;;
-*) qemu+=(-serial "file:$serial") ;;
-esac
+refuse_commas "$serial" "$console" "$agent" "$disk"
+serial_options
+linux_options
 if [ -n "$qmp" ]; then
     qemu+=(-qmp "unix:$qmp,server=on,wait=off")
 fi

@@ -226,6 +226,11 @@ static bool key_requires(struct parser *parser, const struct config_words *words
     return take_names(parser, words, &parser->server->requires);
 }
 
+static bool key_modules(struct parser *parser, const struct config_words *words)
+{
+    return take_names(parser, words, &parser->server->modules);
+}
+
 static bool key_testsuite(struct parser *parser, const struct config_words *words)
 {
     (void)words;
@@ -298,6 +303,7 @@ static const struct key {
     {"after", key_after, 2, CONFIG_WORDS_MAX, true},
     {"after-end", key_after_end, 2, CONFIG_WORDS_MAX, true},
     {"requires", key_requires, 2, CONFIG_WORDS_MAX, true},
+    {"modules", key_modules, 2, CONFIG_WORDS_MAX, true},
     {"testsuite", key_testsuite, 1, 1, false},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])

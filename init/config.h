@@ -53,6 +53,7 @@ struct config_server {
     struct config_strings environment;
     struct config_names after;     // servers that are started before this one
     struct config_names after_end; // servers that have ended before this one starts
+    struct config_names modules;   // boot modules that it may read
     struct config_names requires;  // services that must have been checked in
     uint64_t memory;               // bytes it may take from init
     uint64_t quota;                // bytes of kernel memory

@@ -3,6 +3,7 @@
 // child asks; arguments are checked here, except where sigma0 does.
 #include "requests.h"
 
+#include "boot.h"
 #include "devices.h"
 #include "events.h"
 #include "names.h"
@@ -16,6 +17,7 @@
 #include "lib/serve.h"
 
 #include <corvus/init_dispatch.h>
+#include <corvus/stubs.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -110,6 +112,41 @@ static corvus_error_t release(uint64_t label, uint64_t address, uint64_t length)
 static corvus_error_t protect(uint64_t label, uint64_t address, uint64_t length, uint64_t access)
 {
     return sigma0_protect(&child_of_label(label)->memory, address, length, access);
+}
+
+// --- Boot modules ------------------------------------------------------------------
+
+static bool may_read(const struct child *child, const char *module)
+{
+    const struct config_names *modules = &child->server->modules;
+
+    for (uint32_t i = 0; i < modules->count; i++) {
+        if (strcmp(modules->names[i], module) == 0)
+            return true;
+    }
+    return false;
+}
+
+static corvus_error_t map_module(uint64_t label, uint64_t name0, uint64_t name1, uint64_t name2,
+                                 uint64_t name3, uint64_t address, uint64_t *offset,
+                                 uint64_t *length)
+{
+    struct child *child = child_of_label(label);
+    struct service_name name;
+    if (!names_from_words(&name, (const uint64_t[]){name0, name1, name2, name3}))
+        return ERR_INVALID_ARGUMENT;
+    if (!may_read(child, name.text))
+        return ERR_ACCESS_DENIED;
+    const struct boot_module *module = boot_find_module(name.text);
+    if (module == NULL || module->length == 0)
+        return ERR_NOT_FOUND;
+    uint64_t first = module->base & ~(PAGE_BYTES - 1);
+    uint64_t end = (module->base + module->length + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    if (regions_touch(&child->memory.regions, address, end - first))
+        return ERR_IN_USE;
+    *offset = module->base - first;
+    *length = module->length;
+    return memory_map(child->task, first, address, end - first, ACCESS_READ, NULL);
 }
 
 // --- Names -----------------------------------------------------------------------
@@ -238,6 +275,7 @@ static const struct bootstrap_operations operations = {
     .bootstrap_check_in = check_in,
     .bootstrap_look_up = look_up,
     .bootstrap_shut_down = shut_down,
+    .bootstrap_map_module = map_module,
 };
 
 bool requests_serve(const struct message *request, struct message *reply)

@@ -46,7 +46,7 @@ struct port *right_port(struct task *task, port_name_t name, uint32_t kind, corv
     if (!right) {
         *error = ERR_INVALID_NAME;
     } else if (right_kind(right) != kind) {
-        *error = right_kind(right) == RIGHT_DEAD ? ERR_PEER_DIED : ERR_INVALID_RIGHT;
+        *error = ERR_INVALID_RIGHT;
     } else if (right->port->dead) {
         *error = ERR_PEER_DIED;
     } else {

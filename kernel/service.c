@@ -122,6 +122,7 @@ static void answer(struct thread *caller, corvus_error_t error, const uint64_t *
 {
     trace(TRACE_SERVICE, caller->frame.rdx, error);
     if (error) {
+        trace(TRACE_SERVICE_ERROR, caller->frame.rdx, error);
         counter_add(COUNTER_SERVICE_ERRORS, 1);
         words = 1;
     }

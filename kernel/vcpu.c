@@ -131,6 +131,7 @@ corvus_error_t vcpu_flush_vector(struct thread *thread)
         return ERR_OK;
     vector_save(thread);
     vcpu->vector_address = 0;
+    vcpu->state->fpu_held = 0;
     return copy_vector_area(thread, address, true) ? ERR_OK : ERR_FAULT;
 }
 
@@ -168,6 +169,7 @@ static bool load_guest_vector(struct thread *thread)
         if (!whole)
             return false;
         vcpu->vector_address = address;
+        vcpu->state->fpu_held = address;
     }
     vector_trap();
     return true;
@@ -407,6 +409,7 @@ static void upcall(struct thread *thread, uint32_t reason)
     counter_add(COUNTER_VCPU_UPCALLS, 1);
     registers_from_frame(&state->server, &thread->frame, thread->fs_base, thread->gs_base);
     state->reason = reason;
+    state->server_events_enabled = state->events_enabled;
     state->events_enabled = 0;
     state->in_entry = 1;
     thread->frame.rip = state->entry;

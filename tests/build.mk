@@ -73,20 +73,25 @@ kernel-image = $(eval $(call kernel-image-template,$(1),$(2)))
 
 $(call kernel-image,tests,$(filter-out kernel-bench kernel-init,$(KERNEL_TEST_TASKS)))
 $(call kernel-image,latency,kernel-tests)
+$(call kernel-image,errors,kernel-tests)
 $(call kernel-image,init,kernel-init)
 $(call kernel-image,console,kernel-init)
 $(call kernel-image,bench,kernel-bench)
 $(call kernel-image,fuzz,kernel-fuzz)
-KERNEL_IMAGES := $(tests_image) $(latency_image) $(init_image) $(console_image)
+KERNEL_IMAGES := $(tests_image) $(latency_image) $(errors_image) $(init_image) $(console_image)
 
 # A first task of our own, without a C library, in the place of init.
-$(O)/tests/kernel/first.elf: tests/kernel/first/first.c $(wildcard include/corvus/*.h lib/*.h lib/x86/*.h) \
-  $(GENERATED_HEADERS)
+first_objects := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/kernel/first/*.c))
+
+$(O)/tests/kernel/first/%.o: tests/kernel/first/%.c tests/kernel/first/first.h \
+  $(wildcard include/corvus/*.h lib/*.h lib/x86/*.h) $(GENERATED_HEADERS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g -ffreestanding -fPIE -fno-stack-protector -fcf-protection=none \
-	  -Wall -Wextra -Werror -iquote . -Iinclude -Ibuild/include -c -o $@.o $<
-	$(Q)$(LD) -static -nostdlib -Ttext-segment=0x10000000000 --build-id=none -z noexecstack -o $@ $@.o
+	  -Wall -Wextra -Werror -iquote . -Iinclude -Ibuild/include -c -o $@ $<
+$(O)/tests/kernel/first.elf: $(first_objects)
+	$(call say,LINK,$@)
+	$(Q)$(LD) -static -nostdlib -Ttext-segment=0x10000000000 --build-id=none -z noexecstack -o $@ $^
 $(call module-list,$(O)/tests/kernel/first.modules,init=$(O)/tests/kernel/first.elf)
 KERNEL_IMAGES += $(O)/tests/kernel/first.elf $(O)/tests/kernel/first.modules
 
@@ -101,6 +106,10 @@ bench-ipc: $(bench_image) ## the table of instruction counts of the IPC paths
 fuzz-kernel: $(fuzz_image) ## random calls against the kernel (SEED=1 CALLS=1000000)
 	$(Q)tests/kernel/run.sh --build $(O) --image fuzz --append 'seed=$(SEED) calls=$(CALLS)' \
 	  --timeout 3600
+
+# --- Linux programs: what a node runs ------------------------------------------------------------
+
+include tests/linux/build.mk
 
 # --- Running ------------------------------------------------------------------------------------
 

@@ -42,7 +42,8 @@ enum corvus_counter { CORVUS_COUNTERS(CORVUS_COUNTER_ENUM) COUNTER_COUNT };
     K(SERVICE, 7, "kernel service: a = id, b = result")                                            \
     K(VCPU_RUN, 8, "guest entered: a = guest task id, b = ip")                                     \
     K(VCPU_EXIT, 9, "guest left: a = reason, b = ip")                                              \
-    K(MARK, 10, "mark set by host_trace_mark: a, b as given")
+    K(MARK, 10, "mark set by host_trace_mark: a, b as given")                                      \
+    K(SERVICE_ERROR, 11, "kernel service refused: a = id, b = error")
 
 #define CORVUS_TRACE_ENUM(name, number, text) TRACE_##name = (number),
 enum corvus_trace_kind { CORVUS_TRACE_KINDS(CORVUS_TRACE_ENUM) TRACE_KIND_COUNT };

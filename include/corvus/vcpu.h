@@ -44,7 +44,11 @@ struct vcpu_state {
     uint32_t vector;     // processor vector of an exception
     uint64_t error_code; // of the processor
     uint64_t fault_address; // CR2
-    uint64_t reserved[16];
+    uint64_t fpu_held;      // written by the kernel: the save area whose context it or the
+                            // processor holds, so that memory there is out of date; 0: none
+    uint32_t server_events_enabled; // at an entry: events_enabled as it was before
+    uint32_t reserved_word;
+    uint64_t reserved[14];
 };
 _Static_assert(sizeof(struct vcpu_registers) == 160, "ABI");
 _Static_assert(offsetof(struct vcpu_state, entry) == 320, "ABI");

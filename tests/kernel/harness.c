@@ -141,9 +141,11 @@ static void run_test(const char *group, const struct test *test)
     skip_reason = NULL;
     memset(utcb_self(), 0, offsetof(struct utcb, reserved));
     running = test->name;
+    seen_begin();
     uint64_t start = clock_now_ns();
     test->run();
     uint64_t time = (clock_now_ns() - start) / MILLISECOND;
+    seen_collect();
     if (time > SLOW_MILLISECONDS)
         remark("%s: %llu ms", test->name, (unsigned long long)time);
     if (!test->keeps_memory)
@@ -186,6 +188,7 @@ void watchdog(void *port)
 
 _Noreturn void run_end(void)
 {
+    seen_print();
     printf("1..%u\n", number);
     if (failed)
         printf("# %u of %u failed\n", failed, number);

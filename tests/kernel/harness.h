@@ -75,8 +75,8 @@ void port_drop(struct test_port *port);
 uint64_t right_kind(port_name_t name);
 void right_drop(port_name_t name);
 
-// Without giving up the reply slot.
-void sleep_for(uint64_t nanoseconds);
+// Without giving up the reply slot. False when there is no memory for the port that it takes.
+bool sleep_for(uint64_t nanoseconds);
 
 uint64_t kernel_memory_used(void); // charged to this task
 uint64_t kernel_memory_free(void); // of the node

@@ -326,6 +326,24 @@ static void test_large(void)
     child_destroy(child);
 }
 
+// A 2 MiB page from which something is derived cannot be unmapped in part.
+static void test_large_derived(void)
+{
+    uint64_t large = (uint64_t)large_page(1), bytes = 0;
+
+    if (large == 0) {
+        test_skip("no 2 MiB page");
+        return;
+    }
+    struct child *child = child_create();
+    EXPECT_OK(memory_map(child->task, large, CHILD_AREA, PAGE_BYTES, ACCESS_READ, NULL));
+    EXPECT_EQUAL(unmap_self(large + 9 * PAGE_BYTES, 1, ACCESS_ALL | MEMORY_SELF), ERR_IN_USE);
+    EXPECT_OK(memory_info(NAME_TASK_SELF, large + 9 * PAGE_BYTES, NULL, &bytes, NULL, NULL));
+    EXPECT_EQUAL(bytes, LARGE_PAGE_BYTES);
+    EXPECT_EQUAL(access_at(child->task, CHILD_AREA), ACCESS_READ);
+    child_destroy(child);
+}
+
 // Other tasks' page tables are not reached through a wrong task port.
 static void test_guest_task(void)
 {
@@ -352,6 +370,7 @@ static const struct test tests[] = {
     {"inside one task: overlap, replacing, access", test_self, false},
     {"grant", test_grant, false},
     {"pages of 2 MiB", test_large, false},
+    {"a page of 2 MiB in use cannot be split", test_large_derived, false},
     {"into a guest task", test_guest_task, false},
     {NULL, NULL, false},
 };

@@ -186,6 +186,14 @@ static void test_refused(void)
     EXPECT_EQUAL(task_request_notification(NAME_TASK_SELF, port.send, NOTIFY_DEAD_NAME,
                                            copy_send(told.send)),
                  ERR_INVALID_RIGHT);
+    // One a port, until it was answered.
+    EXPECT_OK(ask(port.receive, NOTIFY_NO_SENDERS));
+    EXPECT_EQUAL(ask(port.receive, NOTIFY_NO_SENDERS), ERR_IN_USE);
+    right_drop(port.send);
+    expect_notice(MESSAGE_ID_NO_SENDERS, 0x66);
+    expect_silence();
+    EXPECT_OK(ask(port.receive, NOTIFY_NO_SENDERS));
+    expect_notice(MESSAGE_ID_NO_SENDERS, 0x66);
     struct port_status status;
     EXPECT_OK(port_status(told.receive, &status));
     EXPECT_EQUAL(status.send_once_rights, 0);

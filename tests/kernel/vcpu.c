@@ -391,6 +391,41 @@ static void test_flush(void)
     pages_free(areas, 1);
 }
 
+static volatile bool released;
+
+SERVER static void serve_lost_area(void *argument)
+{
+    (void)argument;
+    guest_begin(guest_sets_vector);
+    VCPU->fpu_area = SCRATCH;
+    note((uint64_t)vcpu_run(guest_task));
+    while (!released)
+        __builtin_ia32_pause();
+}
+
+// The save area is gone by the time of the flush: what was held is forgotten.
+static void test_flush_fails(void)
+{
+    areas = pages_allocate(1);
+    *(uint32_t *)(areas + AREA_MXCSR) = 0x1f80;
+    EXPECT_OK(memory_map(NAME_TASK_SELF, (uint64_t)areas, SCRATCH, PAGE_BYTES,
+                         ACCESS_READ | ACCESS_WRITE, NULL));
+    guest_make(guest_sets_vector);
+    released = false;
+    guest_serve(serve_lost_area);
+    for (unsigned i = 0; i < 1000 && note_count == 0; i++)
+        sleep_for(MILLISECOND);
+    EXPECT_EQUAL(notes[0], VCPU_EXIT_SYSCALL);
+    EXPECT_OK(memory_unmap(NAME_TASK_SELF, SCRATCH, PAGE_BYTES, ACCESS_ALL | MEMORY_SELF, NULL,
+                           NULL, NULL));
+    EXPECT_EQUAL(vcpu_fpu_flush(server->thread), ERR_FAULT);
+    EXPECT_OK(vcpu_fpu_flush(server->thread));
+    released = true;
+    EXPECT(helper_waits(server, THREAD_TERMINATED));
+    guest_drop();
+    pages_free(areas, 1);
+}
+
 SERVER static void serve_bad_areas(void *argument)
 {
     const uint64_t bad[] = {
@@ -443,6 +478,7 @@ static const struct test tests[] = {
     {"what is no guest", test_wrong_guest, false},
     {"vector state of two contexts", test_vectors, false},
     {"vector state flushed and changed", test_flush, false},
+    {"vector state flushed to where nothing is", test_flush_fails, false},
     {"bad and hostile save areas", test_bad_areas, false},
     {NULL, NULL, false},
 };

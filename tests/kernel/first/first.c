@@ -2,20 +2,17 @@
 // What only the first task can do: donating and reclaiming memory, physical
 // addresses, devices, interrupts. Runs in init's place, without a C library,
 // and prints TAP on the kernel's own serial line.
-#include "lib/call.h"
+#include "first.h"
 
 #include <corvus/boot.h>
-#include <corvus/host.h>
-#include <corvus/stubs.h>
+#include <corvus/trace.h>
 
 #define INFORMATION ((const struct boot_information *)BOOT_INFO_ADDRESS)
-#define PAGES       8ull
-#define DEVICE_HOLE 0xe0000000ull    // below 4 GiB, and no memory
 #define DEVICE_AT   0x20000000000ull // where it is mapped
 #define BACK_AT     0x30000000000ull // where pages come back
 #define CHILD_AT    0x40000000ull    // a page in the child
-#define CHILD_QUOTA (256ull << 10)
 #define DEBUG_EXIT  0xf4
+#define LOCAL_APIC  0xfee00000ull
 
 static unsigned number, failures;
 
@@ -51,7 +48,7 @@ static void put_number(uint64_t value)
     put(text + at);
 }
 
-static void ok(bool passed, const char *text)
+void ok(bool passed, const char *text)
 {
     put(passed ? "ok " : "not ok ");
     put_number(++number);
@@ -61,7 +58,15 @@ static void ok(bool passed, const char *text)
     failures += !passed;
 }
 
-static uint64_t quota_of(port_name_t task)
+port_name_t new_port(void)
+{
+    uint64_t name = PORT_NULL;
+
+    (void)task_allocate_port(NAME_TASK_SELF, 0, &name);
+    return (port_name_t)name;
+}
+
+uint64_t quota_of(port_name_t task)
 {
     uint64_t quota = 0;
 
@@ -69,7 +74,7 @@ static uint64_t quota_of(port_name_t task)
     return quota;
 }
 
-static uint64_t access_at(port_name_t task, uint64_t address)
+uint64_t access_at(port_name_t task, uint64_t address)
 {
     uint64_t access = 0;
 
@@ -117,12 +122,15 @@ static void test_donation(uint64_t memory)
     ok(task_donate(child, memory, 0) != ERR_OK && task_donate(child, memory, 513) != ERR_OK &&
            task_donate(child, memory + 8, 1) == ERR_INVALID_RANGE,
        "counts and addresses are checked");
+    ok(task_reclaim(child, memory + PAGES * PAGE_BYTES, PAGES, &reclaimed) == ERR_IN_USE &&
+           quota_of(child) == before + PAGES * PAGE_BYTES,
+       "they do not come back over what is mapped");
     ok(task_reclaim(child, BACK_AT, PAGES, &reclaimed) == ERR_OK && reclaimed == PAGES,
        "they come back");
     ok(quota_of(child) == before && access_at(NAME_TASK_SELF, BACK_AT) == ACCESS_ALL &&
            *(volatile uint64_t *)BACK_AT == 0,
        "zeroed, and out of the quota");
-    ok(task_reclaim(child, BACK_AT + PAGES * PAGE_BYTES, 1, &reclaimed) == ERR_NO_MEMORY ||
+    ok(task_reclaim(child, BACK_AT + PAGES * PAGE_BYTES, 1, &reclaimed) == ERR_NO_MEMORY &&
            quota_of(child) == before,
        "no more than was donated");
     ok(task_terminate(child) == ERR_OK, "the child ends");
@@ -149,6 +157,33 @@ static void test_addresses(uint64_t memory)
     ok(host_map_device(NAME_HOST_PRIVILEGED, DEVICE_HOLE + PAGE_BYTES, DEVICE_AT, PAGE_BYTES,
                        HOST_CACHE_OFF) == ERR_IN_USE,
        "where nothing else is");
+}
+
+corvus_error_t map_device(uint64_t physical, uint64_t address, uint64_t length)
+{
+    return host_map_device(NAME_HOST_PRIVILEGED, physical, address, length, HOST_CACHE_OFF);
+}
+
+static void test_device_refused(void)
+{
+    uint64_t address = DEVICE_AT + LARGE_PAGE_BYTES;
+
+    ok(map_device(DEVICE_HOLE + 1, address, PAGE_BYTES) == ERR_INVALID_RANGE &&
+           map_device(1ull << 52, address, PAGE_BYTES) == ERR_INVALID_RANGE &&
+           map_device(UINT64_MAX - PAGE_BYTES + 1, address, PAGE_BYTES) == ERR_INVALID_RANGE,
+       "a device lies at pages that there are");
+    ok(map_device(DEVICE_HOLE, address + 1, PAGE_BYTES) == ERR_INVALID_RANGE &&
+           map_device(DEVICE_HOLE, address, 0) == ERR_INVALID_RANGE &&
+           map_device(DEVICE_HOLE, address, 1) == ERR_INVALID_RANGE &&
+           map_device(DEVICE_HOLE, USER_MAP_END, PAGE_BYTES) == ERR_INVALID_RANGE,
+       "and is mapped at pages of the task");
+    ok(map_device(DEVICE_HOLE, address, (64ull << 20) + PAGE_BYTES) == ERR_INVALID_ARGUMENT &&
+           host_map_device(NAME_HOST_PRIVILEGED, DEVICE_HOLE, address, PAGE_BYTES,
+                           HOST_CACHE_ON + 1) == ERR_INVALID_ARGUMENT,
+       "64 MiB at a time, in a way that there is");
+    ok(map_device(LOCAL_APIC, address, PAGE_BYTES) == ERR_IN_USE,
+       "the interrupt controllers are the kernel's");
+    ok(access_at(NAME_TASK_SELF, address) == 0, "nothing of this was mapped");
 }
 
 // The event bits that have come to a port.
@@ -190,10 +225,35 @@ static void test_interrupts(void)
        "if there is such a line");
 }
 
+// Which services gave which errors, for tests/kernel/errors.sh.
+static void tell_errors(void)
+{
+    struct trace_record records[14] = {0};
+    uint64_t next = 0, first = 0, count = 0;
+    bool complete = true;
+
+    do {
+        size_t words = sizeof records[0] / sizeof(uint64_t) * 14;
+
+        (void)host_trace_read(NAME_HOST, next, &first, &count, (uint64_t *)records, &words);
+        complete = complete && first == next;
+        for (uint64_t i = 0; i < count; i++) {
+            put("# service-error ");
+            put_number(records[i].a);
+            put(" ");
+            put_number(records[i].b);
+            put("\n");
+        }
+        next = first + count;
+    } while (count > 0);
+    ok(complete, "the trace has all errors");
+}
+
 static void finish(void)
 {
     ok(host_map_io(NAME_HOST_PRIVILEGED) == ERR_OK, "I/O ports are given");
     ok(host_map_io(NAME_HOST_PRIVILEGED) == ERR_IN_USE, "once");
+    tell_errors();
     put("1..");
     put_number(number);
     put("\n");
@@ -207,9 +267,13 @@ void first_main(void)
 {
     uint64_t memory = some_memory();
 
+    (void)host_trace_control(NAME_HOST, 1u << TRACE_SERVICE_ERROR, 0);
     test_addresses(memory);
     test_donation(memory);
+    test_device_refused();
     test_interrupts();
+    test_services();
+    test_limits(memory);
     finish();
     for (;;)
         processor_relax();

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The loop in which a process runs: its registers into the vCPU page, its task until it traps, Linux's
+// handler for what it did. Each Linux thread has its own invocation, on its own kernel stack.
+#include "vcpu_page.h"
+
+#include "lib/x86/trap.h"
+
+#include <kern_util.h>
+#include <os.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <skas.h>
+#include <string.h>
+#include <sysdep/faultinfo.h>
+#include <sysdep/ptrace.h>
+#include <sysdep/ptrace_user.h>
+
+#define FLAG_TRAP 0x100ul
+
+// The first fifteen have the same order on both sides (struct user_regs_struct).
+#define COMMON_REGISTERS 15
+_Static_assert(offsetof(struct vcpu_registers, rip) == COMMON_REGISTERS * 8, "same order");
+_Static_assert(HOST_R8 == 9 && HOST_DI == 14 && HOST_ORIG_AX == COMMON_REGISTERS, "same order");
+
+static inline void copy_common(volatile void *to, const volatile void *from)
+{
+    uint64_t count = COMMON_REGISTERS;
+
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+static inline void load_guest(const struct uml_pt_regs *regs, bool stepping)
+{
+    copy_common(&vcpu->guest, regs->gp);
+    vcpu->guest.rip = regs->gp[HOST_IP];
+    vcpu->guest.rflags = regs->gp[HOST_EFLAGS] | (stepping ? FLAG_TRAP : 0);
+    vcpu->guest.rsp = regs->gp[HOST_SP];
+    vcpu->guest.fs_base = regs->gp[HOST_FS_BASE];
+    vcpu->guest.gs_base = regs->gp[HOST_GS_BASE];
+    vcpu->fpu_area = (uint64_t)regs->fp;
+}
+
+static inline void store_guest(struct uml_pt_regs *regs, bool stepping)
+{
+    copy_common(regs->gp, &vcpu->guest);
+    regs->gp[HOST_IP] = vcpu->guest.rip;
+    regs->gp[HOST_EFLAGS] = vcpu->guest.rflags & ~(stepping ? FLAG_TRAP : 0);
+    regs->gp[HOST_SP] = vcpu->guest.rsp;
+    regs->gp[HOST_FS_BASE] = vcpu->guest.fs_base;
+    regs->gp[HOST_GS_BASE] = vcpu->guest.gs_base;
+    regs->is_user = 1;
+}
+
+static void system_call(struct uml_pt_regs *regs)
+{
+    PT_SYSCALL_NR(regs->gp) = (long)regs->gp[HOST_AX];
+    handle_syscall(regs);
+    // Nothing restarts it any more once its signals have been dealt with.
+}
+
+static void page_fault(struct uml_pt_regs *regs)
+{
+    regs->faultinfo = (struct faultinfo){.error_code = (int)vcpu->error_code,
+                                         .cr2 = vcpu->fault_address,
+                                         .trap_no = 14};
+    segv_handler(SIGSEGV, NULL, regs);
+}
+
+static void interrupted(struct uml_pt_regs *regs)
+{
+    block_signals();
+    events_deliver(regs);
+    unblock_signals();
+}
+
+// The process cannot run: its task is gone or it has registers that no processor takes.
+static void cannot_run(int64_t error)
+{
+    printk(UM_KERN_ERR "linux server: a process cannot run: error %d\n", (int)-error);
+    fatal_sigsegv();
+}
+
+void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
+{
+    (void)aux_fp_regs;
+    interrupt_end();
+    for (;;) {
+        bool stepping = singlestepping(NULL);
+        int64_t reason;
+
+        load_guest(regs, stepping);
+        reason = vcpu_run((port_name_t)userspace_pid[0]);
+        store_guest(regs, stepping);
+        UPT_SYSCALL_NR(regs) = -1;
+        switch (reason) {
+        case VCPU_EXIT_SYSCALL:
+            system_call(regs);
+            break;
+        case VCPU_EXIT_PAGE_FAULT:
+            page_fault(regs);
+            break;
+        case VCPU_EXIT_EXCEPTION:
+            guest_exception(regs, vcpu->vector, vcpu->error_code);
+            break;
+        case VCPU_EXIT_EVENT:
+            interrupted(regs);
+            break;
+        default:
+            cannot_run(reason);
+        }
+        interrupt_end();
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Functions of Linux that the linker's --wrap answers here, each with its reason; and places that
+// Linux leaves to an architecture.
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+
+#include <asm/ptrace.h>
+
+#include "server.h"
+
+// The base is part of a thread's registers and travels with them; Linux would load it into a host
+// process at each switch.
+void __wrap_arch_switch_to(struct task_struct *to);
+void __wrap_arch_switch_to(struct task_struct *to)
+{
+}
+
+// For the same reason CLONE_SETTLS changes the registers.
+int __wrap_arch_set_tls(struct task_struct *t, unsigned long tls);
+int __wrap_arch_set_tls(struct task_struct *t, unsigned long tls)
+{
+    t->thread.arch.fs = tls;
+    t->thread.regs.regs.gp[HOST_FS_BASE] = tls;
+    return 0;
+}
+
+// A fork copies the vector state from memory.
+int __real_copy_thread(struct task_struct *p, const struct kernel_clone_args *args);
+int __wrap_copy_thread(struct task_struct *p, const struct kernel_clone_args *args);
+int __wrap_copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
+{
+    fpu_release(current->thread.regs.regs.fp);
+    return __real_copy_thread(p, args);
+}
+
+// A new process's pages come as it touches them, and a new thread's are there already.
+void __wrap_force_flush_all(void);
+void __wrap_force_flush_all(void)
+{
+}
+
+// The memory of a thread that is gone must not be written to when the processor's state is next
+// saved.
+void arch_release_task_struct(struct task_struct *tsk)
+{
+    fpu_release(tsk->thread.regs.regs.fp);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Starts Linux: takes the memory it is to have, in 2 MiB pages where they are to be had, puts the
+// image from its boot module at the beginning, and enters it. Linux shares its pages with its
+// processes, so it must hold all of them with all access, which no ordinary program of init's has.
+//
+//   linux-loader [memory=MIB] [leave=MIB] LINUX-ARGUMENT…
+//     memory=  what Linux gets; without it all that is free
+//     leave=   but for this much (default: 4)
+#include "linuxserver/backend/server.h"
+
+#include "lib/call.h"
+
+#include <corvus/host.h>
+#include <corvus/init_stubs.h>
+#include <corvus/stubs.h>
+
+#include <elf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB           (1ul << 20)
+#define LEAVE_DEFAULT 4
+#define LEAST         (32 * MIB)
+#define REQUEST_MOST  (1024 * MIB) // of bootstrap_allocate_memory
+
+#define IMAGE_AT SERVER_MODULE_BASE
+
+static _Noreturn void fail(const char *what, long error)
+{
+    printf("linux: %s: error %ld\n", what, error);
+    exit(1);
+}
+
+// --- Boot modules ----------------------------------------------------------------------------------
+
+static const void *map_module(const char *name, uint64_t address, uint64_t *length)
+{
+    uint64_t words[4] = {0};
+    uint64_t offset;
+
+    memcpy(words, name, strlen(name));
+    corvus_error_t error = bootstrap_map_module(NAME_BOOTSTRAP, words[0], words[1], words[2],
+                                                words[3], address, &offset, length);
+    if (error == ERR_NOT_FOUND || error == ERR_ACCESS_DENIED)
+        return NULL;
+    if (error != ERR_OK)
+        fail(name, error);
+    return (const void *)(address + offset);
+}
+
+static uint64_t page_ceiling(uint64_t address)
+{
+    return (address + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+}
+
+static void unmap_module(const void *module, uint64_t length)
+{
+    uint64_t first = (uint64_t)module & ~(PAGE_BYTES - 1);
+
+    (void)memory_unmap(NAME_TASK_SELF, first, page_ceiling((uint64_t)module + length) - first,
+                       ACCESS_ALL | MEMORY_SELF, NULL, NULL, NULL);
+}
+
+// --- Memory ----------------------------------------------------------------------------------------
+
+static uint64_t memory_wanted(uint64_t memory, uint64_t leave)
+{
+    uint64_t servers, total, unused, lost;
+
+    if (memory != 0)
+        return memory;
+    corvus_error_t error = node_statistics(NAME_BOOTSTRAP, &servers, &total, &unused, &lost);
+    if (error != ERR_OK)
+        fail("how much memory is free is not to be known", error);
+    if (unused < leave + LEAST)
+        fail("too little memory is free", ERR_NO_MEMORY);
+    return (unused - leave) & ~(LARGE_PAGE_BYTES - 1);
+}
+
+static void take_memory(uint64_t bytes)
+{
+    for (uint64_t done = 0; done < bytes;) {
+        uint64_t part = bytes - done < REQUEST_MOST ? bytes - done : REQUEST_MOST;
+        corvus_error_t error = bootstrap_allocate_memory(NAME_BOOTSTRAP, SERVER_MEMORY_BASE + done,
+                                                         part, ACCESS_ALL);
+        if (error != ERR_OK)
+            fail("its memory cannot be had", error);
+        done += part;
+    }
+}
+
+// --- The image -------------------------------------------------------------------------------------
+
+// Bytes of the file that a segment has, if it lies in the file and in Linux's memory.
+static void check_segment(const Elf64_Phdr *segment, uint64_t file_bytes, uint64_t memory_bytes)
+{
+    bool in_file = segment->p_offset <= file_bytes &&
+                   segment->p_filesz <= file_bytes - segment->p_offset;
+    bool in_memory = segment->p_vaddr >= SERVER_MEMORY_BASE &&
+                     segment->p_filesz <= segment->p_memsz && segment->p_memsz <= memory_bytes &&
+                     segment->p_vaddr - SERVER_MEMORY_BASE <= memory_bytes - segment->p_memsz;
+    if (!in_file || !in_memory)
+        fail("a segment of its image is out of place", ERR_INVALID_RANGE);
+}
+
+static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_bytes,
+                           uint64_t *image_end)
+{
+    const Elf64_Ehdr *header = (const void *)image;
+
+    if (bytes < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+        header->e_machine != EM_X86_64 || header->e_phentsize != sizeof(Elf64_Phdr) ||
+        header->e_phoff > bytes ||
+        header->e_phnum * sizeof(Elf64_Phdr) > bytes - header->e_phoff)
+        fail("its image is no ELF file for this machine", ERR_INVALID_ARGUMENT);
+    const Elf64_Phdr *segments = (const void *)(image + header->e_phoff);
+    *image_end = SERVER_MEMORY_BASE;
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        if (segments[i].p_type != PT_LOAD)
+            continue;
+        check_segment(&segments[i], bytes, memory_bytes);
+        memcpy((void *)segments[i].p_vaddr, image + segments[i].p_offset, segments[i].p_filesz);
+        uint64_t end = page_ceiling(segments[i].p_vaddr + segments[i].p_memsz);
+        if (end > *image_end)
+            *image_end = end;
+    }
+    return header->e_entry;
+}
+
+// --- Arguments --------------------------------------------------------------------------------------
+
+static bool take_option(const char *word, const char *key, uint64_t *bytes)
+{
+    size_t length = strlen(key);
+    char *end;
+
+    if (strncmp(word, key, length) != 0)
+        return false;
+    *bytes = strtoull(word + length, &end, 10) * MIB;
+    if (end == word + length || *end != '\0' || *bytes > 1024 * 1024 * MIB)
+        fail(word, ERR_INVALID_ARGUMENT);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static struct server_boot boot;
+    static char memory_argument[32];
+    static char initrd_argument[] = "initrd=initramfs";
+    // On the stack, far up: Linux takes the vector's place for the end of its address space.
+    char *arguments[64] = {argv[0]};
+    static char no_root[] = "root="; // else Linux appends a root that ARCH=um would have
+    bool has_root = false;
+    uint64_t memory = 0, leave = LEAVE_DEFAULT * MIB, image_bytes, initramfs_bytes = 0, image_end;
+    int count = 1;
+
+    for (int i = 1; i < argc && count < 60; i++) {
+        if (argv[i][0] != '\0' && !take_option(argv[i], "memory=", &memory) &&
+            !take_option(argv[i], "leave=", &leave))
+            arguments[count++] = argv[i];
+        has_root |= strncmp(argv[i], no_root, sizeof no_root - 1) == 0;
+    }
+    if (!has_root)
+        arguments[count++] = no_root;
+    const void *image = map_module("linux", IMAGE_AT, &image_bytes);
+    if (image == NULL)
+        fail("there is no boot module linux", ERR_NOT_FOUND);
+    memory = memory_wanted(memory, leave);
+    take_memory(memory);
+    uint64_t entry = load_image(image, image_bytes, memory, &image_end);
+    unmap_module(image, image_bytes);
+
+    boot.initramfs = map_module("initramfs", IMAGE_AT, &initramfs_bytes);
+    if (boot.initramfs != NULL)
+        arguments[count++] = initrd_argument;
+    snprintf(memory_argument, sizeof memory_argument, "mem=%" PRIu64 "K", memory >> 10);
+    arguments[count++] = memory_argument;
+    arguments[count] = NULL;
+    boot.memory_bytes = memory;
+    boot.image_end = image_end;
+    boot.initramfs_bytes = initramfs_bytes;
+    boot.argc = count;
+    boot.argv = arguments;
+    ((void (*)(const struct server_boot *))entry)(&boot);
+    return 1;
+}
