@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The command a person uses: brings up a cluster of Corvus nodes in QEMU, shows it, ends it. Each
-# sub-command is a function command_X below, with its line in the usage. deploy/boot.sh starts the
-# machines.
+# sub-command is a function command_X below or in deploy/cluster/, with its line in the usage.
+# deploy/boot.sh starts the machines.
 #
 # State of cluster NAME, under build/cluster/NAME/:
 #   nodeN.pid    process id and start time of the machine; both, so that no other process that got
@@ -11,6 +11,10 @@
 #   nodeN.log    the serial line; stays when the node ends
 #   nodeN.qemu   what QEMU itself said
 #   nodeN.qmp    QEMU's control socket
+#   nodeN.console, .console-lock   its socket to the serial line; who types there
+#   nodeN.channel  its socket to the agent in the node's Linux; only nodes with Linux have it
+#   nodeN.agent    where clients of that agent connect; there once the agent has answered
+#   nodeN.server   what the process between these two said (deploy/agent)
 #   lock         held while `up` or `down` works
 set -eu
 
@@ -20,8 +24,15 @@ ready_line='init: node ready'
 usage() {
     cat <<'END'
 usage: ./qemu-cluster.sh [--name NAME] COMMAND …
-  up [-n 1] [-m MIB] [--boot direct|grub|uefi] [--icount]
-                     build what is missing, start the node, wait until it is ready
+  up [-n 1] [-m MIB] [--boot direct|grub|uefi] [--disk small|full|FILE] [--icount]
+                     build what is missing, start the node, wait until its Linux answers;
+                     --disk: its Linux has its files there, full: Debian's tools
+  exec [-t] [-e KEY=VALUE]… [-C FOLDER] NODE -- COMMAND…
+                     run a command in a node's Linux, with this terminal's input and output and
+                     the command's status; -t gives it a terminal, -C a folder to run in
+  cp FILE… NODE:PATH | NODE:PATH… DIR
+                     copy files and folders into a node, or out of it
+  console NODE       type on a node's serial line; Ctrl-] leaves
   log [-f] NODE      show a node's serial line; -f follows it
   status [--json]    show which nodes run
   down               end all nodes
@@ -99,7 +110,21 @@ end_node() {
         tries=$((tries - 1))
         sleep 0.1
     done
-    rm -f "$state/node$node.pid" "$state/node$node.qmp"
+    rm -f "$state/node$node".{pid,qmp,console,console-lock,channel,agent}
+}
+
+# Whether the image has Linux in it. The node is ready when that answers.
+image_has_linux() {
+    grep -q ' name=linux\>' "$top/build/node.modules"
+}
+
+# True when a running node can be used.
+node_is_ready() {
+    if [ -S "$state/node$1.channel" ]; then
+        [ -S "$state/node$1.agent" ]
+    else
+        grep -a -q "$ready_line" "$state/node$1.log"
+    fi
 }
 
 # Takes NODE as people write it and prints its number.
@@ -135,23 +160,50 @@ start_node() {
     if [ "$icount" = yes ]; then
         options+=(--icount)
     fi
+    if [ "$linux" = yes ]; then
+        options+=(--agent "$folder/node$node.channel")
+    fi
+    if [ -n "$disk" ]; then
+        options+=(--disk "$disk")
+    fi
     # A socket here belongs to a machine that was killed: a running one was looked for before.
-    rm -f "$state/node$node".{pid,qmp}
+    rm -f "$state/node$node".{pid,qmp,console,console-lock,channel,agent}
     : >"$state/node$node.log"
     setsid "$top/deploy/boot.sh" --boot "$boot" --memory "$memory" \
-        --append "node=$node cluster=$cluster" --serial "$folder/node$node.log" \
+        --append "node=$node cluster=$cluster${disk:+ root=/dev/vda}" \
+        --serial "$folder/node$node.log" --console "$folder/node$node.console" \
         --qmp "$folder/node$node.qmp" --pid-file "$folder/node$node.pid" ${options[@]+"${options[@]}"} \
         </dev/null >"$state/node$node.qemu" 2>&1 9>&- &
     child=$!
+    if [ "$linux" = yes ]; then
+        start_agent_server "$node"
+    fi
+}
+
+# The process between the agent in the node and its clients here. It ends with the machine, and gives
+# up when that does not begin.
+start_agent_server() {
+    (
+        cd "$top"
+        exec setsid deploy/agent/main.py serve "build/cluster/$cluster/node$1.channel" \
+            "build/cluster/$cluster/node$1.agent"
+    ) </dev/null >"$state/node$1.server" 2>&1 9>&- &
+    server=$!
 }
 
 # True when the node says it is ready; sets $reason otherwise. $child is its process even before
 # there is a pid file.
 wait_for_node() {
     local node=$1 log=$state/node$1.log end=$((SECONDS + ready_seconds))
-    while ! grep -a -q "$ready_line" "$log"; do
+    while ! node_is_ready "$node"; do
         if grep -a -q -E 'PANIC|cannot boot:' "$log"; then
             reason="its kernel stopped"
+            return 1
+        elif grep -a -q -E '^init: linux (ended.*given up|cannot start)' "$log"; then
+            reason="its Linux stopped"
+            return 1
+        elif [ -n "$server" ] && ! kill -0 "$server" 2>/dev/null && kill -0 "$child" 2>/dev/null; then
+            reason="the agent's server ended"
             return 1
         elif ! kill -0 "$child" 2>/dev/null; then
             reason="its machine ended"
@@ -170,6 +222,10 @@ abandon_up() {
         kill "$child" 2>/dev/null || true
         wait "$child" 2>/dev/null || true
     fi
+    if [ -n "$server" ]; then
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
+    fi
     end_node 1
 }
 
@@ -183,15 +239,17 @@ parse_up() {
     boot=direct
     memory=256
     icount=no
+    disk=
     local count=1
     while [ $# -gt 0 ]; do
         case $1 in
-        -n | -m | --boot)
+        -n | -m | --boot | --disk)
             [ $# -ge 2 ] || wrong_arguments "up: $1 needs a value"
             case $1 in
             -n) count=$2 ;;
             -m) memory=$2 ;;
             --boot) boot=$2 ;;
+            --disk) disk=$2 ;;
             esac
             shift
             ;;
@@ -206,6 +264,21 @@ parse_up() {
     [[ $boot =~ ^(direct|grub|uefi)$ ]] || wrong_arguments "up: no boot path '$boot'"
 }
 
+# Makes one of our own disks, or finds the person's; boot.sh starts from the top folder.
+build_disk() {
+    case $disk in
+    '') ;;
+    small | full)
+        build "build/linux/disk-$disk.img"
+        disk=build/linux/disk-$disk.img
+        ;;
+    *)
+        [ -r "$disk" ] || fail "disk $disk cannot be read"
+        disk=$(realpath "$disk")
+        ;;
+    esac
+}
+
 command_up() {
     parse_up "$@"
     take_lock
@@ -216,7 +289,13 @@ command_up() {
         build iso
     fi
 
+    build_disk
+    linux=no
+    if image_has_linux; then
+        linux=yes
+    fi
     child=
+    server=
     reason=
     trap interrupted INT TERM HUP
     say "starting node 1 ($boot, $memory MiB)"
@@ -224,7 +303,7 @@ command_up() {
     if ! wait_for_node 1; then
         abandon_up
         # The second is why QEMU ended, if it did not like something.
-        tail -n 20 "$state/node1.log" "$state/node1.qemu" | tr -d '\r' >&2
+        tail -n 20 "$state/node1".{log,qemu,server} 2>/dev/null | tr -d '\r' >&2
         fail "node 1 did not come up: $reason"
     fi
     trap - INT TERM HUP
@@ -258,7 +337,7 @@ command_log() {
 node_condition() {
     if ! node_process "$1" >/dev/null; then
         echo stopped
-    elif grep -a -q "$ready_line" "$state/node$1.log"; then
+    elif node_is_ready "$1"; then
         echo ready
     else
         echo starting
@@ -322,6 +401,9 @@ command_down() {
 
 # --- Start ------------------------------------------------------------------------------------
 
+# shellcheck source=deploy/cluster/into-node.sh
+. "$top/deploy/cluster/into-node.sh"
+
 cluster=default
 arguments=()
 while [ $# -gt 0 ]; do
@@ -350,7 +432,7 @@ ready_seconds=${CORVUS_READY_SECONDS:-300}
 [ ${#arguments[@]} -gt 0 ] || wrong_arguments "which command?"
 command=${arguments[0]}
 case $command in
-up | log | status | down) "command_$command" "${arguments[@]:1}" ;;
+up | exec | cp | console | log | status | down) "command_$command" "${arguments[@]:1}" ;;
 help | -h | --help) usage ;;
 *) wrong_arguments "no command '$command'" ;;
 esac

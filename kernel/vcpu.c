@@ -182,6 +182,12 @@ static bool event_due(const struct vcpu_state *state)
     return state->events_enabled && state->pending;
 }
 
+// The same for a guest, which a server may let be interrupted while it masks events for itself.
+static bool guest_event_due(const struct vcpu_state *state)
+{
+    return (state->events_enabled | state->guest_events) && state->pending;
+}
+
 // The system call returns with `reason` in rax.
 static void return_to_server(struct thread *thread, uint64_t reason)
 {
@@ -234,7 +240,7 @@ static inline __attribute__((always_inline)) void enter_guest(struct thread *thr
         return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
         return;
     }
-    if (__builtin_expect(event_due(state), 0)) {
+    if (__builtin_expect(guest_event_due(state), 0)) {
         return_to_server(thread, VCPU_EXIT_EVENT);
         return;
     }
@@ -424,6 +430,7 @@ void vcpu_before_run(struct thread *thread)
 
     thread->hazard &= ~HAZARD_VCPU;
     if (vcpu->resume_guest) {
+        vcpu->resume_guest = false;
         enter_guest_after_all(thread);
         return;
     }
@@ -442,7 +449,7 @@ void vcpu_raise(struct thread *thread, unsigned bit)
     if (thread->state == THREAD_IDLING) {
         return_to_server(thread, VCPU_EXIT_EVENT);
         schedule_ready(thread);
-    } else if (state->events_enabled) {
+    } else if (state->events_enabled | state->guest_events) {
         thread->hazard |= HAZARD_VCPU;
     }
 }

@@ -48,7 +48,10 @@ class Output:
         self.owed = 0  # bytes written for which no credit was given yet
         self.ended = False
         self.stopped = False
-        self.step = READ_BYTES if stat.S_ISREG(os.fstat(file).st_mode) else WRITE_BYTES
+        try:
+            self.step = READ_BYTES if stat.S_ISREG(os.fstat(file).st_mode) else WRITE_BYTES
+        except OSError as error:
+            raise ClientError(f"standard file {file}: {error.strerror}") from None
 
     def write(self):
         """Writes what the file takes now."""
@@ -208,9 +211,10 @@ def window_size():
     for file in (0, 1, 2):
         try:
             size = os.get_terminal_size(file)
-            return (size.lines, size.columns)
         except OSError:
-            pass
+            continue
+        if size.lines and size.columns:
+            return (size.lines, size.columns)
     return (24, 80)
 
 

@@ -47,7 +47,8 @@ struct vcpu_state {
     uint64_t fpu_held;      // written by the kernel: the save area whose context it or the
                             // processor holds, so that memory there is out of date; 0: none
     uint32_t server_events_enabled; // at an entry: events_enabled as it was before
-    uint32_t reserved_word;
+    uint32_t guest_events;          // 1: a pending event exits the guest whatever events_enabled says,
+                                    // so that a server can look for work and enter without a gap
     uint64_t reserved[14];
 };
 _Static_assert(sizeof(struct vcpu_registers) == 160, "ABI");

@@ -10,6 +10,7 @@
 #include <corvus/stubs.h>
 
 #include <errno.h>
+#include <os.h>
 #include <string.h>
 
 #define OUTPUT_BYTES 464u // of one message
@@ -24,13 +25,16 @@ long console_read_bytes(char *text, unsigned long bytes);
 
 // --- Output --------------------------------------------------------------------------------------
 
+// An event's handler uses the same message page, so none may come while it is filled or read.
 static void write_words(const char *text, unsigned long bytes)
 {
     uint64_t words[OUTPUT_BYTES / 8];
+    int enabled = um_set_signals(0);
 
     words[(bytes - 1) / 8] = 0;
     memcpy(words, text, bytes);
     (void)bootstrap_console_write(NAME_BOOTSTRAP, bytes, words, (bytes + 7) / 8);
+    um_set_signals(enabled);
 }
 
 // What Linux prints itself ends lines without a carriage return, which a terminal wants.
@@ -63,13 +67,16 @@ static void ask(void)
         .id = SERVICE_bootstrap_console_read,
         .words = {INPUT_BYTES},
     };
+    int enabled;
 
     if (asked || port == PORT_NULL || input_begin != input_end)
         return;
+    enabled = um_set_signals(0);
     utcb_self()->reply = make_send_once(port);
     utcb_self()->send_deadline = 0;
     message_trap(&message);
     asked = TAG_ERROR(message.tag) == ERR_OK;
+    um_set_signals(enabled);
 }
 
 void console_begin(void)

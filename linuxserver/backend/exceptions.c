@@ -18,6 +18,11 @@ struct uml_pt_regs *current_registers(void)
     return &current->thread.regs.regs;
 }
 
+int process_has_work(void)
+{
+    return (read_thread_flags() & _TIF_WORK_MASK) != 0;
+}
+
 static int float_code(unsigned int flags)
 {
     if (flags & 0x01)

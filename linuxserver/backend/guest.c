@@ -66,12 +66,6 @@ static void page_fault(struct uml_pt_regs *regs)
     segv_handler(SIGSEGV, NULL, regs);
 }
 
-static void interrupted(struct uml_pt_regs *regs)
-{
-    block_signals();
-    events_deliver(regs);
-    unblock_signals();
-}
 
 // The process cannot run: its task is gone or it has registers that no processor takes.
 static void cannot_run(int64_t error)
@@ -80,10 +74,23 @@ static void cannot_run(int64_t error)
     fatal_sigsegv();
 }
 
+// Signals, rescheduling. Events are off from the last look on: one that comes afterwards makes the
+// guest exit at once.
+static void finish_work(void)
+{
+    for (;;) {
+        interrupt_end();
+        block_signals();
+        if (!process_has_work())
+            return;
+        unblock_signals();
+    }
+}
+
 void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
 {
     (void)aux_fp_regs;
-    interrupt_end();
+    finish_work();
     for (;;) {
         bool stepping = singlestepping(NULL);
         int64_t reason;
@@ -92,6 +99,9 @@ void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
         reason = vcpu_run((port_name_t)userspace_pid[0]);
         store_guest(regs, stepping);
         UPT_SYSCALL_NR(regs) = -1;
+        if (reason == VCPU_EXIT_EVENT)
+            events_deliver(regs);
+        unblock_signals();
         switch (reason) {
         case VCPU_EXIT_SYSCALL:
             system_call(regs);
@@ -103,11 +113,10 @@ void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
             guest_exception(regs, vcpu->vector, vcpu->error_code);
             break;
         case VCPU_EXIT_EVENT:
-            interrupted(regs);
             break;
         default:
             cannot_run(reason);
         }
-        interrupt_end();
+        finish_work();
     }
 }

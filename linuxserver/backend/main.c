@@ -69,6 +69,7 @@ __attribute__((section(".ref.text"))) void server_main(const struct server_boot 
     if (error != ERR_OK)
         server_fatal("no vCPU: error %d", (int)error);
     vcpu->entry = (uint64_t)server_entry;
+    vcpu->guest_events = 1;
     console_begin();
     again = linux_main(server_boot.argc, server_boot.argv);
     // Linux has been shut down from inside. Without the right to end the node, only Linux ends.

@@ -62,6 +62,9 @@ void fpu_release(const void *area);
 /* The register file of the process in whose system call Linux is. */
 struct uml_pt_regs *current_registers(void);
 
+/* Whether interrupt_end has something to do. */
+int process_has_work(void);
+
 /* A processor exception of the current process becomes the signal that Linux on x86 sends. */
 void guest_exception(struct uml_pt_regs *regs, unsigned int vector, unsigned long error_code);
 

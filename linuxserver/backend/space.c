@@ -69,20 +69,30 @@ void __switch_mm(struct mm_id *mm_idp)
 
 // --- A guest's pages ------------------------------------------------------------------------------
 
+// A page that Linux takes for not accessed lately it wants to hear of: it has no access at all, though
+// execution is not taken from it.
 static uint64_t access_of(unsigned int prot)
 {
+    if (!(prot & PROT_READ))
+        return 0;
     return (prot & PROT_READ ? ACCESS_READ : 0) | (prot & PROT_WRITE ? ACCESS_WRITE : 0) |
            (prot & PROT_EXEC ? ACCESS_EXECUTE : 0);
 }
 
 static int errno_of(corvus_error_t error)
 {
+    if (error != ERR_OK)
+        printk(UM_KERN_ERR "linux server: a mapping failed: error %d\n", (int)error);
     return error == ERR_OK ? 0 : error == ERR_NO_MEMORY ? -ENOMEM : -EFAULT;
 }
 
 static corvus_error_t grow(port_name_t task)
 {
-    return task_move_quota(NAME_TASK_SELF, GUEST_QUOTA_STEP, copy_send(task));
+    int enabled = um_set_signals(0); // the right travels in the message page
+    corvus_error_t error = task_move_quota(NAME_TASK_SELF, GUEST_QUOTA_STEP, copy_send(task));
+
+    um_set_signals(enabled);
+    return error;
 }
 
 int map(struct mm_id *mm_idp, unsigned long virt, unsigned long len, int prot, int phys_fd,

@@ -71,6 +71,7 @@ static void test_capabilities(void)
     tap_ok(with_byte(0x44, 255) == VIRTIO_BAD_CAPABILITY, "capabilities: a reserved one");
     tap_ok(with_byte(0x44, 2) == VIRTIO_BAD_CAPABILITY, "capabilities: an empty one");
     tap_ok(with_byte(0x4b, 0x80) == VIRTIO_BAD_CAPABILITY, "capabilities: beyond its end");
+    tap_ok(with_byte(0x49, 0x40) == VIRTIO_BAD_CAPABILITY, "capabilities: right behind its end");
     tap_ok(with_byte(0x4f, 0xff) == VIRTIO_BAD_CAPABILITY, "capabilities: longer than it is");
     tap_ok(with_byte(0x48, 1) == VIRTIO_BAD_CAPABILITY, "capabilities: not aligned");
     tap_ok(with_byte(0x4c, 0x37) == VIRTIO_BAD_CAPABILITY, "capabilities: a block cut short");

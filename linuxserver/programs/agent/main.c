@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause
 // The agent: how the person at the host reaches the Linux of a node. Serves one
 // byte channel on which many sessions run at once; or, as a session's process,
 // copies files.

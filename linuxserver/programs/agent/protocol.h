@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: BSD-2-Clause
 // What the agent in a node and deploy/agent at the host say to each other, over
 // a channel that carries bytes reliably and in order but knows no records, and
 // of which either end may vanish and come back in mid-frame.

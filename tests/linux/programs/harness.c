@@ -36,6 +36,10 @@ __attribute__((format(printf, 2, 0))) static void write_line(const char *prefix,
     length += vsnprintf(line + length, sizeof line - (size_t)length - 1, format, arguments);
     if (length > (int)sizeof line - 2)
         length = (int)sizeof line - 2;
+    // One line of TAP, whatever it tells of.
+    for (int i = 0; i < length; i++)
+        if (line[i] == '\n')
+            line[i] = '|';
     line[length++] = '\n';
     // Nothing can be said about output that does not work but that the plan will not be complete.
     if (write(STDOUT_FILENO, line, (size_t)length) != length)
@@ -142,6 +146,7 @@ static void enter_test(const struct test *test, const char *folder)
     getrlimit(RLIMIT_CORE, &no_core);
     no_core.rlim_cur = 0;
     setrlimit(RLIMIT_CORE, &no_core);
+    syscall(SYS_close_range, 3, ~0u, 0);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -78,9 +78,16 @@ static struct model_queue *queue_of(struct model *model, unsigned number)
     return queue;
 }
 
-static uint16_t *word(struct model *model, uint64_t bus)
+// The driver may be another thread.
+static uint16_t load_word(struct model *model, uint64_t bus)
 {
-    return model_at(model, bus, sizeof(uint16_t));
+    return __atomic_load_n((uint16_t *)model_at(model, bus, sizeof(uint16_t)), __ATOMIC_ACQUIRE);
+}
+
+static void store_word(struct model *model, uint64_t bus, uint16_t value)
+{
+    __atomic_store_n((uint16_t *)model_at(model, bus, sizeof value), value, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static bool has_event_index(const struct model *model)
@@ -161,15 +168,18 @@ static void read_chain(struct model *model, const struct model_queue *queue, uin
 bool model_pop(struct model *model, unsigned number, struct model_chain *chain)
 {
     struct model_queue *queue = queue_of(model, number);
-    uint16_t index = *word(model, queue->available + 2);
+    uint16_t index = load_word(model, queue->available + 2);
 
+    if (model->lies && (uint16_t)(index - queue->seen) > queue->size)
+        queue->seen = (uint16_t)(index - queue->size);
     MODEL_CHECK((uint16_t)(index - queue->seen) <= queue->size);
     if (index == queue->seen) {
         if (has_event_index(model))
-            *word(model, queue->used + 4 + 8u * queue->size) = queue->seen;
+            store_word(model, queue->used + 4 + 8u * queue->size, queue->seen);
         return false;
     }
-    uint16_t head = *word(model, queue->available + 4 + 2u * (queue->seen & (queue->size - 1u)));
+    uint16_t head =
+        load_word(model, queue->available + 4 + 2u * (queue->seen & (queue->size - 1u)));
     queue->seen++;
     read_chain(model, queue, head, chain);
     return true;
@@ -185,7 +195,7 @@ void model_push_raw(struct model *model, unsigned number, uint32_t id, uint32_t 
     entry[0] = id;
     entry[1] = bytes;
     queue->pushed = index;
-    *word(model, queue->used + 2) = index;
+    store_word(model, queue->used + 2, index);
 }
 
 void model_push(struct model *model, unsigned number, uint16_t head, uint32_t bytes)
@@ -205,11 +215,11 @@ void model_signal(struct model *model, unsigned number)
         return;
     queue->signaled = new;
     if (has_event_index(model)) {
-        uint16_t event = *word(model, queue->available + 4 + 2u * queue->size);
-        MODEL_CHECK(*word(model, queue->available) == 0); // the flag is not used then
+        uint16_t event = load_word(model, queue->available + 4 + 2u * queue->size);
+        MODEL_CHECK(load_word(model, queue->available) == 0); // the flag is not used then
         wanted = (uint16_t)(new - event - 1) < (uint16_t)(new - old);
     } else {
-        wanted = !(*word(model, queue->available) & NO_INTERRUPT);
+        wanted = !(load_word(model, queue->available) & NO_INTERRUPT);
     }
     if (!wanted)
         return;

@@ -49,6 +49,7 @@ struct model {
     uint16_t queue_select, config_vector, vectors; // vectors: how many there are
     bool msix;
     bool refuses_features, never_resets;
+    bool lies; // it completes what it has not taken: then it loses count of what there is
     uint32_t notify_multiplier;
     struct model_queue queues[MODEL_QUEUES];
     uint8_t config[MODEL_CONFIG];

@@ -176,7 +176,8 @@ bool block_model_serve(struct block_model *block, unsigned which)
     uint32_t bytes = (uint32_t)chain->writable_bytes;
     if (block->status_override != 0)
         status = block->status_override;
-    model_write_chain(&block->model, chain, chain->writable_bytes - 1, &status, 1);
+    if (!block->no_status)
+        model_write_chain(&block->model, chain, chain->writable_bytes - 1, &status, 1);
     model_push(&block->model, 0, chain->head, block->short_reads ? bytes - 1 : bytes);
     free(chain);
     block->held_count--;

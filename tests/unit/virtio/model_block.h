@@ -30,6 +30,7 @@ struct block_model {
     uint64_t bad_sector;     // a request that touches it fails
     uint8_t status_override; // when not 0: the status of every request
     bool short_reads;
+    bool no_status; // it is not written at all
 };
 
 // Sizes in the device configuration that a test may want otherwise are set after this.

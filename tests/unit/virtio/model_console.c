@@ -131,6 +131,9 @@ void console_model_receive(struct console_model *console, uint32_t number)
     struct console_model_port *port = &console->ports[number];
     unsigned queue = console_transmit_queue(number);
 
+    if (port->from_guest == NULL)
+        port->from_guest = malloc(CONSOLE_SENT_MAX);
+    MODEL_CHECK(port->from_guest != NULL);
     while (port->window != 0 && model_pop(&console->model, queue, &chain)) {
         MODEL_CHECK(chain.writable == 0);
         MODEL_CHECK(chain.readable_bytes <= CONSOLE_SENT_MAX - port->from_guest_count);
@@ -158,11 +161,8 @@ void console_model_initialize(struct console_model *console, enum model_kind kin
     console->model.notified = was_notified;
     console->model.was_reset = was_reset;
     memcpy(console->model.config + 4, &ports, sizeof ports);
-    for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
-        console->ports[i].from_guest = malloc(CONSOLE_SENT_MAX);
-        MODEL_CHECK(console->ports[i].from_guest != NULL);
+    for (unsigned i = 0; i < CONSOLE_PORTS; i++)
         console->ports[i].window = CONSOLE_NO_WINDOW;
-    }
 }
 
 void console_model_destroy(struct console_model *console)

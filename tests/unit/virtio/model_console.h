@@ -12,7 +12,7 @@
 
 struct console_model_port {
     bool added, guest_ready, guest_open, refused;
-    uint8_t *from_guest; // CONSOLE_SENT_MAX bytes
+    uint8_t *from_guest; // CONSOLE_SENT_MAX bytes, from the first receive on
     size_t from_guest_count;
     uint32_t window; // how many chains from the guest the host still takes
 };

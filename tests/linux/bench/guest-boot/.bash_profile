@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # In the initramfs that measures the start of the system: what the login shell on the console does
 # just before it shows its first prompt.
 measured() {
