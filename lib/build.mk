@@ -80,7 +80,7 @@ $(call compile-rules,native)
 # Every native object depends on its flags, and so on the headers that are made.
 $(O)/native/flags: | $(GENERATED_HEADERS) $(MUSL)/lib/libc.a
 
-LIB_SOURCES := $(sort $(wildcard lib/*.c lib/x86/*.c lib/x86/*.S))
+LIB_SOURCES := $(sort $(wildcard lib/*.c lib/virtio/*.c lib/x86/*.c lib/x86/*.S))
 $(O)/lib/libcorvus.a: $(call objects-of,native,$(LIB_SOURCES))
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)

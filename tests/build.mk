@@ -71,14 +71,16 @@ $(1)_image := $(KERNEL) $(O)/tests/kernel/$(1).modules $$(call module-files,$$($
 endef
 kernel-image = $(eval $(call kernel-image-template,$(1),$(2)))
 
-$(call kernel-image,tests,$(filter-out kernel-bench kernel-init,$(KERNEL_TEST_TASKS)))
+$(call kernel-image,tests,$(filter-out kernel-bench kernel-init kernel-virtio,$(KERNEL_TEST_TASKS)))
 $(call kernel-image,latency,kernel-tests)
 $(call kernel-image,errors,kernel-tests)
 $(call kernel-image,init,kernel-init)
 $(call kernel-image,console,kernel-init)
+$(call kernel-image,virtio,kernel-virtio)
 $(call kernel-image,bench,kernel-bench)
 $(call kernel-image,fuzz,kernel-fuzz)
-KERNEL_IMAGES := $(tests_image) $(latency_image) $(errors_image) $(init_image) $(console_image)
+KERNEL_IMAGES := $(tests_image) $(latency_image) $(errors_image) $(init_image) $(console_image) \
+  $(virtio_image)
 
 # A first task of our own, without a C library, in the place of init.
 first_objects := $(patsubst tests/%.c,$(O)/tests/%.o,$(wildcard tests/kernel/first/*.c))

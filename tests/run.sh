@@ -11,7 +11,7 @@ set -eu
 tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
-    kernel) echo tests/kernel/{first,run,errors,latency,init,console}.sh ;;
+    kernel) echo tests/kernel/{first,run,errors,latency,init,console,virtio}.sh ;;
     fuzz) echo tests/kernel/seeds.sh ;;
     clang) echo tests/kernel/clang.sh ;;
     boot) echo tests/boot/paths.sh ;;

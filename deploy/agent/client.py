@@ -80,6 +80,17 @@ class Session:
         """Queues a frame."""
         self.outgoing += wire.client_frame(kind, stream, payload)
 
+    def send_outgoing(self):
+        """Sends what the socket takes."""
+        try:
+            sent = self.connection.send(self.outgoing, socket.MSG_DONTWAIT)
+            self.outgoing = self.outgoing[sent:]
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            # The process has ended meanwhile; that is still to be read.
+            self.outgoing = b""
+
     def read_stdin(self):
         """Reads a piece of standard input; the end of it is said once."""
         try:
@@ -192,8 +203,7 @@ class Session:
                     self.serve(file, wakeup)
                     continue
                 if events & select.POLLOUT and self.outgoing:
-                    sent = self.connection.send(self.outgoing, socket.MSG_DONTWAIT)
-                    self.outgoing = self.outgoing[sent:]
+                    self.send_outgoing()
                 if events & (select.POLLIN | select.POLLHUP):
                     self.take_frames()
             self.give_credit()

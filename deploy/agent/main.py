@@ -47,7 +47,6 @@ def parser():
     )
     execute.add_argument("-C", dest="folder", default="")
     execute.add_argument("socket")
-    execute.add_argument("arguments", nargs="+")
     copy = commands.add_parser("copy")
     copy.add_argument("pattern")
     copy.add_argument("paths", nargs="+")
@@ -106,7 +105,13 @@ def run(arguments):
 
 
 def main():
-    arguments = parser().parse_args()
+    # What stands behind -- is not ours to read, and argparse would take out a second one.
+    words = sys.argv[1:]
+    end = words.index("--") if words[:1] == ["exec"] and "--" in words else len(words)
+    arguments = parser().parse_args(words[:end])
+    arguments.arguments = words[end + 1 :]
+    if arguments.command == "exec" and not arguments.arguments:
+        parser().error("exec: a command stands behind --")
     try:
         return run(arguments)
     except (client.ClientError, wire.WireError) as error:

@@ -287,7 +287,10 @@ class Server:
             client.output.flush()
             if client.ended and not client.output.size:
                 self.drop_client(client)
-        except (OSError, wire.WireError):
+        except OSError:
+            self.drop_client(client)
+        except wire.WireError as error:
+            say(f"a client was dropped: {error}")
             self.drop_client(client)
 
     def run(self):

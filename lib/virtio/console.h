@@ -7,10 +7,11 @@
 //
 // A session is the time between the host's opening of a port and its closing. Its
 // end is seen by a reader behind its last byte, once: virtio_console_read tells
-// `hangup`, and what it gives next is of another session. Until that was read,
-// and while there is no session, nothing can be written. (Open and close come by
-// another queue than the bytes, so when several sessions pass between two polls,
-// their bytes may seem to belong to the first.)
+// `hangup`, and what it gives next is of another session. Until that was read
+// nothing can be written, so that no late word of one session gets into the next;
+// from then on a writer waits for the next. (Open and close come by another queue
+// than the bytes, so when several sessions pass between two polls, their bytes may
+// seem to belong to the first.)
 //
 // Not thread-safe: the caller holds a lock. When virtio_console_is_broken or
 // virtio_needs_reset: virtio_console_restart.
@@ -104,8 +105,8 @@ size_t virtio_console_read(struct virtio_console *console, uint32_t port, void *
 // Whether virtio_console_read gives anything.
 bool virtio_console_can_read(const struct virtio_console *console, uint32_t port);
 
-// OK; FULL: later, when the host has taken some; HANGUP: see above; NO_DEVICE: there
-// is no such port, or none any more.
+// OK; FULL: later, when the host has taken some or is there at all; HANGUP: the end
+// of a session was not read yet; NO_DEVICE: there is no such port, or none any more.
 enum virtio_error virtio_console_can_write(const struct virtio_console *console, uint32_t port);
 
 // Writes as much as there is room for, and returns how much. virtio_console_commit

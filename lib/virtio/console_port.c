@@ -170,9 +170,9 @@ enum virtio_error virtio_console_can_write(const struct virtio_console *console,
     if (number >= console->sizes.ports || !console->ports[number].present)
         return VIRTIO_NO_DEVICE;
     const struct virtio_console_port *port = &console->ports[number];
-    if (!port->host_open || port->hangups != 0)
+    if (port->hangups != 0)
         return VIRTIO_HANGUP;
-    return port->transmit_free != NULL ? VIRTIO_OK : VIRTIO_FULL;
+    return port->host_open && port->transmit_free != NULL ? VIRTIO_OK : VIRTIO_FULL;
 }
 
 static struct virtio_console_buffer *take_free(struct virtio_console_port *port)

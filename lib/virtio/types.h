@@ -24,7 +24,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "written for little-en
     E(READ_ONLY, "the medium is read-only")                                                        \
     E(NOT_SUPPORTED, "the device does not offer it")                                               \
     E(IO, "the device reports an error")                                                           \
-    E(HANGUP, "nobody is at the other end")                                                        \
+    E(HANGUP, "the session has ended")                                                             \
     E(BROKEN, "the device broke the protocol and must be reset")                                   \
     E(NO_MEMORY, "the memory handed in is too small")                                              \
     E(NO_DEVICE, "not a virtio device")                                                            \

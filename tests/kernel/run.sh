@@ -9,7 +9,7 @@
 # Comments in the image's configuration, tests/kernel/NAME.conf, say what else is to be known:
 #   # suites: SERVER…      whose TAP counts (default: kernel-NAME)
 #   # restarts: SERVER…    who is started again on purpose
-#   # qemu: OPTION…        more of QEMU's, for devices
+#   # qemu: OPTION…        more of QEMU's, for devices; $build is where make built
 #   # boot: OPTION…        more of deploy/boot.sh's
 #   # log: REGEX           some line of the log begins so
 #   # never: REGEX         none does
@@ -152,6 +152,8 @@ read -r -a suites <<<"$(said_by_config suites)"
 [ ${#suites[@]} -gt 0 ] || suites=("kernel-$image")
 read -r -a boot_options <<<"$(said_by_config boot | tr "\n" " ")"
 read -r -a qemu_options <<<"$(said_by_config qemu | tr "\n" " ")"
+# shellcheck disable=SC2016 # so it stands in the configuration
+qemu_options=("${qemu_options[@]//'$build'/$build}")
 
 status=0
 mkdir -p "$(dirname "$log")"

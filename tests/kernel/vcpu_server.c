@@ -4,6 +4,7 @@
 #include "vcpu_guest.h"
 
 GUEST(guest_idles, "syscall");
+GUEST(guest_counts_down, "1:\tdec %rax\n\tjnz 1b\n\tsyscall");
 
 static struct test_port port;
 static volatile bool entered;
@@ -288,12 +289,53 @@ static void test_bind(void)
     right_drop(set);
 }
 
+// --- A guest that was interrupted and went on by itself -----------------------------------
+
+SERVER static void serve_after_interruption(void *argument)
+{
+    uint64_t value = 0x5555;
+
+    (void)argument;
+    guest_begin(guest_counts_down);
+    VCPU->guest.rax = 30000000;
+    note((uint64_t)vcpu_run(guest_task));
+    VCPU->entry = (uint64_t)entry;
+    VCPU->events_enabled = 1;
+    while (!entered)
+        __asm__ volatile("mov $1000, %%ecx\n1:\tloop 1b" : "+a"(value) : : "rcx", "cc");
+    note(value);
+}
+
+// The interruption is over when the guest has left by a system call: what comes next interrupts
+// the server.
+static void test_after_interruption(void)
+{
+    entered = false;
+    guest_make(guest_counts_down);
+    port = port_make(0);
+    EXPECT_OK(vcpu_bind(server->thread, port.receive, 3));
+    EXPECT_OK(thread_set_priority(server->thread, 50));
+    guest_serve(serve_after_interruption);
+    for (unsigned i = 0; i < 500 && note_count == 0; i++)
+        sleep_for(MILLISECOND);
+    EXPECT_EQUAL(note_count, 1);
+    EXPECT_EQUAL(notes[0], VCPU_EXIT_SYSCALL);
+    EXPECT_OK(msg_notify(port.send, 1));
+    EXPECT(helper_waits(server, THREAD_TERMINATED));
+    EXPECT_EQUAL(note_count, 7);
+    EXPECT_EQUAL(notes[1], VCPU_EXIT_EVENT);
+    EXPECT_EQUAL(notes[6], 0x5555);
+    guest_drop();
+    port_drop(&port);
+}
+
 static const struct test tests[] = {
     {"an event enters the running server", test_event, false},
     {"a masked event stays pending", test_masked, false},
     {"faults of the server enter it", test_fault, false},
     {"a fault inside the entry", test_fault_in_entry, false},
     {"an entry in the kernel", test_kernel_entry, false},
+    {"an interrupted guest leaves nothing behind", test_after_interruption, false},
     {"attach", test_attach, false},
     {"bind", test_bind, false},
     {NULL, NULL, false},

@@ -271,6 +271,8 @@ static void test_sessions(void)
     tap_ok(read_all(1, back, 100, &hangup) == 0 && hangup && read_all(1, back, 100, &hangup) == 0 &&
                !hangup,
            "session: empty ones end like one");
+    tap_ok(virtio_console_can_write(&console, 1) == VIRTIO_FULL && write_all(1, "x", 1) == 0,
+           "session: a writer waits for the next");
     end();
 }
 
