@@ -199,7 +199,7 @@ wait_for_node() {
         if grep -a -q -E 'PANIC|cannot boot:' "$log"; then
             reason="its kernel stopped"
             return 1
-        elif grep -a -q -E '^init: linux (ended.*given up|cannot start)' "$log"; then
+        elif grep -a -q -E 'init: linux (ended.*given up|cannot start)' "$log"; then
             reason="its Linux stopped"
             return 1
         elif [ -n "$server" ] && ! kill -0 "$server" 2>/dev/null && kill -0 "$child" 2>/dev/null; then

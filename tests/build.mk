@@ -104,6 +104,17 @@ CALLS ?= 1000000
 bench-ipc: $(bench_image) ## the table of instruction counts of the IPC paths
 	$(Q)tests/kernel/bench.sh $(O)
 
+include tests/linux/bench/build.mk
+
+.PHONY: bench-linux
+bench-linux: all $(LINUX_BENCH_FILES) ## the same program under Debian's kernel and on a node (ROWS='getpid stat')
+	$(Q)tests/linux/bench/compare.sh $(O) $(LINUX_BENCH_INITRAMFS) $(ROWS)
+
+.PHONY: bench-linux-profile
+bench-linux-profile: all $(LINUX_BENCH_FILES) ## instructions by function of ROWS='getpid' on SIDE=node|native
+	$(Q)tests/linux/bench/profile/profile.sh $(O) $(or $(SIDE),node) $(LINUX_BENCH_INITRAMFS) $(or \
+	  $(ROWS),getpid)
+
 .PHONY: fuzz-kernel
 fuzz-kernel: $(fuzz_image) ## random calls against the kernel (SEED=1 CALLS=1000000)
 	$(Q)tests/kernel/run.sh --build $(O) --image fuzz --append 'seed=$(SEED) calls=$(CALLS)' \

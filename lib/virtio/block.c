@@ -292,7 +292,7 @@ static enum virtio_error check_request(const struct virtio_block *block,
     case VIRTIO_BLOCK_WRITE:
         if (block->geometry.read_only)
             return VIRTIO_READ_ONLY;
-        __attribute__((fallthrough));
+        __attribute__((__fallthrough__));
     case VIRTIO_BLOCK_READ:
         if (*bytes % VIRTIO_BLOCK_SECTOR_BYTES != 0)
             return VIRTIO_INVALID;

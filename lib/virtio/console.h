@@ -106,7 +106,8 @@ size_t virtio_console_read(struct virtio_console *console, uint32_t port, void *
 bool virtio_console_can_read(const struct virtio_console *console, uint32_t port);
 
 // OK; FULL: later, when the host has taken some or is there at all; HANGUP: the end
-// of a session was not read yet; NO_DEVICE: there is no such port, or none any more.
+// of a session was not read yet; BROKEN: the device must be started again; NO_DEVICE:
+// there is no such port, or none any more.
 enum virtio_error virtio_console_can_write(const struct virtio_console *console, uint32_t port);
 
 // Writes as much as there is room for, and returns how much. virtio_console_commit

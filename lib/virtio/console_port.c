@@ -172,6 +172,8 @@ enum virtio_error virtio_console_can_write(const struct virtio_console *console,
     const struct virtio_console_port *port = &console->ports[number];
     if (port->hangups != 0)
         return VIRTIO_HANGUP;
+    if (port->transmit.fault != VIRTQUEUE_SOUND)
+        return VIRTIO_BROKEN;
     return port->host_open && port->transmit_free != NULL ? VIRTIO_OK : VIRTIO_FULL;
 }
 

@@ -38,10 +38,7 @@ _Static_assert(REGISTERS_BYTES == sizeof(struct vcpu_registers), "start.S");
 // What an interrupt of Linux itself shows to its handlers: that it was not a process.
 static struct uml_pt_regs server_registers;
 
-__attribute__((weak)) void machine_interrupts(unsigned long bits, struct uml_pt_regs *regs)
-{
-(void)bits;(void)regs;
-}
+void machine_interrupts(unsigned long bits, struct uml_pt_regs *regs);
 
 void events_deliver(struct uml_pt_regs *regs)
 {

@@ -51,6 +51,11 @@ void console_receive(void);  /* something arrived on its port */
 int console_input_ready(void);
 void console_write_bytes(const char *text, unsigned long bytes);
 
+/* --- time.c -----------------------------------------------------------------------------------*/
+
+/* The microkernel's clock: nanoseconds = (counter - base) * multiplier >> shift. */
+void server_clock(unsigned long *base, unsigned int *multiplier, unsigned int *shift);
+
 /* --- fpu.c ------------------------------------------------------------------------------------*/
 
 /* Makes memory at a thread's vector save area current, if the processor holds something newer, and

@@ -49,6 +49,15 @@ long long os_nsecs(void)
     return (long long)clock_now_ns();
 }
 
+void server_clock(unsigned long *base, unsigned int *multiplier, unsigned int *shift)
+{
+    const struct clock_page *clock = (const struct clock_page *)CLOCK_PAGE_ADDRESS;
+
+    *base = clock->tsc_base;
+    *multiplier = clock->multiplier;
+    *shift = clock->shift;
+}
+
 long long os_persistent_clock_emulation(void)
 {
     uint64_t epoch = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Disks: a modern one, a legacy one, a transitional one, one without MSI-X and one
-// that is read-only. Each begins with a line that tells its name, from the host;
-// the task leaves one in its last sector, which virtio.sh looks for afterwards.
+// Disks: modern, legacy, transitional, without MSI-X, without event index or
+// indirect descriptors, read-only, and one that cannot be driven. Each begins with a line that
+// tells its name, from the host; the task leaves one in its last sector, which virtio.sh looks for
+// afterwards.
 #include "virtio_test.h"
 
 #include "lib/virtio/block.h"
@@ -286,17 +287,27 @@ static void close_disk(struct disk *disk, uint64_t number)
        "given up, and free for the next");
 }
 
-static void test_disk(const char *name, uint64_t *number, bool modern, bool line)
+// What virtio.conf says of the device.
+enum { LEGACY = 1, LINE = 2, NO_EVENT_INDEX = 4, NO_INDIRECT = 8 };
+
+static bool is_as_expected(const struct disk *disk, unsigned kind)
+{
+    return disk->driven.native.device.transport->modern == !(kind & LEGACY) &&
+           disk->driven.native.line == ((kind & LINE) != 0) &&
+           disk->block.queue.event_index == !(kind & NO_EVENT_INDEX) &&
+           disk->block.queue.indirect == !(kind & NO_INDIRECT);
+}
+
+static void test_disk(const char *name, uint64_t *number, unsigned kind)
 {
     struct disk disk = {.name = name, .random = *number + 1};
 
     disk.mirror = calloc(AREA_SECTORS, SECTOR);
     if (disk.mirror == NULL || !drive(&disk.driven, VIRTIO_TYPE_BLOCK, number, name))
         return;
-    ok(disk.driven.native.device.transport->modern == modern && disk.driven.native.line == line,
-       name, "is of the kind expected");
     if (!start(&disk))
         return;
+    ok(is_as_expected(&disk, kind), name, "is of the kind expected");
     test_identity(&disk);
     test_last_sector(&disk);
     test_concurrent(&disk);
@@ -323,15 +334,29 @@ static void test_read_only(uint64_t *number)
     close_disk(&disk, *number);
 }
 
+static void test_translated(uint64_t *number)
+{
+    struct disk disk = {.name = "translated"};
+
+    ++*number;
+    if (!drive(&disk.driven, VIRTIO_TYPE_BLOCK, number, disk.name))
+        return;
+    ok(virtio_block_open(&disk.block, &disk.driven.native.device, REQUESTS, SEGMENTS) ==
+           VIRTIO_ACCESS_PLATFORM,
+       disk.name, "refused, because it wants translated addresses");
+    virtio_native_release(&disk.driven.native);
+}
+
 // In the order in which virtio.conf names them.
 void test_disks(void)
 {
     uint64_t number = 0;
 
-    test_disk("modern", &number, true, false);
-    test_disk("legacy", &number, false, false);
-    test_disk("transitional", &number, true, false);
-    test_disk("line", &number, true, true);
-    test_disk("legacy-line", &number, false, true);
+    test_disk("modern", &number, 0);
+    test_disk("legacy", &number, LEGACY | NO_EVENT_INDEX);
+    test_disk("transitional", &number, 0);
+    test_disk("line", &number, LINE | NO_INDIRECT);
+    test_disk("legacy-line", &number, LEGACY | LINE);
     test_read_only(&number);
+    test_translated(&number);
 }

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-2-Clause
+    .section .rodata, "a", @progbits
+    .balign 4096
+    .globl vdso_image
+vdso_image:
+    .incbin "arch/um/os-Corvus/vdso/vdso.so"
+    .globl vdso_image_end
+vdso_image_end:
+    .balign 4096
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Gives every process the vDSO, in place of ARCH=um's, each function of which is a system call; and
+// keeps its data page as Linux's timekeeper is.
+#include <linux/clocksource.h>
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/pvclock_gtod.h>
+#include <linux/timekeeper_internal.h>
+
+#include <asm/elf.h>
+
+#include <os.h>
+
+#include "data.h"
+#include "../server.h"
+
+extern const char vdso_image[], vdso_image_end[];
+
+static struct page *code_pages[2], *data_pages[2];
+static struct vdso_data *data;
+
+static const struct vm_special_mapping code_mapping = {.name = "[vdso]", .pages = code_pages};
+static const struct vm_special_mapping data_mapping = {.name = "[vvar]", .pages = data_pages};
+
+// Seconds and shifted nanoseconds of `base` + offset, with less than a second in the latter.
+static void set_clock(struct vdso_clock *clock, u64 seconds, u64 shifted, u32 shift,
+                      const struct timespec64 *offset)
+{
+    u64 second = (u64)NSEC_PER_SEC << shift;
+
+    seconds += (u64)offset->tv_sec;
+    shifted += (u64)offset->tv_nsec << shift;
+    while (shifted >= second) {
+        shifted -= second;
+        seconds++;
+    }
+    clock->seconds = seconds;
+    clock->shifted_nanoseconds = shifted;
+}
+
+static struct clocksource server_clocksource;
+
+static int timekeeper_updated(struct notifier_block *block, unsigned long was_set, void *private)
+{
+    static const struct timespec64 nothing;
+    const struct timekeeper *tk = private;
+    const struct tk_read_base *base = &tk->tkr_mono;
+    struct timespec64 boot = ktime_to_timespec64(tk->offs_boot);
+    struct timespec64 tai = {.tv_sec = tk->tai_offset};
+
+    set_normalized_timespec64(&boot, tk->wall_to_monotonic.tv_sec + boot.tv_sec,
+                              tk->wall_to_monotonic.tv_nsec + boot.tv_nsec);
+    WRITE_ONCE(data->sequence, data->sequence + 1);
+    barrier();
+    data->cycle_last = base->cycle_last;
+    data->multiplier = base->mult;
+    data->shift = base->shift;
+    data->raw_multiplier = tk->tkr_raw.mult;
+    set_clock(&data->real, tk->xtime_sec, base->xtime_nsec, base->shift, &nothing);
+    set_clock(&data->monotonic, tk->xtime_sec, base->xtime_nsec, base->shift,
+              &tk->wall_to_monotonic);
+    set_clock(&data->boot, tk->xtime_sec, base->xtime_nsec, base->shift, &boot);
+    set_clock(&data->tai, tk->xtime_sec, base->xtime_nsec, base->shift, &tai);
+    set_clock(&data->raw, tk->raw_sec, tk->tkr_raw.xtime_nsec, tk->tkr_raw.shift, &nothing);
+    data->resolution = hrtimer_resolution;
+    data->coarse_resolution = LOW_RES_NSEC;
+    // Programs see the clock source's nanoseconds only if it is the microkernel's clock.
+    data->ready = base->clock == &server_clocksource;
+    barrier();
+    WRITE_ONCE(data->sequence, data->sequence + 1);
+    return NOTIFY_OK;
+}
+
+static struct notifier_block timekeeper_notifier = {.notifier_call = timekeeper_updated};
+
+// ARCH=um's own clock source counts in steps of 256 nanoseconds.
+static u64 read_server_clock(struct clocksource *source)
+{
+    return (u64)os_nsecs();
+}
+
+static struct clocksource server_clocksource = {
+    .name = "corvus",
+    .rating = 400,
+    .read = read_server_clock,
+    .mask = CLOCKSOURCE_MASK(64),
+    .flags = CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+static int __init register_clock(void)
+{
+    return clocksource_register_hz(&server_clocksource, NSEC_PER_SEC);
+}
+core_initcall(register_clock);
+
+static int __init make_vdso(void)
+{
+    BUG_ON(vdso_image_end - vdso_image > PAGE_SIZE);
+    code_pages[0] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    data_pages[0] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    if (!code_pages[0] || !data_pages[0])
+        return -ENOMEM;
+    memcpy(page_address(code_pages[0]), vdso_image, vdso_image_end - vdso_image);
+    data = page_address(data_pages[0]);
+    server_clock(&data->tsc_base, &data->tsc_multiplier, &data->tsc_shift);
+    return pvclock_gtod_register_notifier(&timekeeper_notifier);
+}
+device_initcall(make_vdso);
+
+// Behind the highest stack there is room for two pages; um_vdso_addr is the last one.
+int __wrap_arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interp);
+int __wrap_arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interp)
+{
+    struct mm_struct *mm = current->mm;
+    struct vm_area_struct *area;
+
+    if (data == NULL)
+        return -ENOMEM;
+    if (mmap_write_lock_killable(mm))
+        return -EINTR;
+    area = _install_special_mapping(mm, um_vdso_addr - PAGE_SIZE, PAGE_SIZE,
+                                    VM_READ | VM_MAYREAD, &data_mapping);
+    if (!IS_ERR(area))
+        area = _install_special_mapping(mm, um_vdso_addr, PAGE_SIZE,
+                                        VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,
+                                        &code_mapping);
+    mmap_write_unlock(mm);
+    return PTR_ERR_OR_ZERO(area);
+}
