@@ -11,11 +11,11 @@ set -eu
 declare -A packages=(
     # Recommended packages are not installed, so what a compiler only recommends is named here.
     [build]="gcc make binutils libc6-dev dpkg-dev xz-utils linux-source-6.1
-            bc flex bison ccache musl-tools"
+            bc flex bison ccache musl-tools python3 e2fsprogs fakeroot"
     [boot]="grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools"
     [machine]="qemu-system-x86 ovmf"
     [test]="perl python3 gdb clang clang-format clang-tidy libclang-rt-14-dev lld cppcheck
-            shellcheck sparse"
+            shellcheck sparse procps"
 )
 
 usage() {

@@ -139,6 +139,15 @@ static bool key_memory(struct parser *parser, const struct config_words *words)
 
 static bool key_quota(struct parser *parser, const struct config_words *words)
 {
+    const char *word = words->words[1];
+    size_t length = strlen(word);
+    char digits[8];
+
+    if (length > 1 && length < sizeof digits && word[length - 1] == '%') {
+        memcpy(digits, word, length - 1);
+        digits[length - 1] = '\0';
+        return take_number(parser, digits, 100, &parser->server->quota_share);
+    }
     return take_bytes(parser, words->words[1], 64 << 10, &parser->server->quota);
 }
 

@@ -57,6 +57,7 @@ struct config_server {
     struct config_names requires;  // services that must have been checked in
     uint64_t memory;               // bytes it may take from init
     uint64_t quota;                // bytes of kernel memory
+    uint32_t quota_share;          // or, when not 0, percent of what init has at the server's start
     uint32_t priority;
     uint32_t flags; // CONFIG_*
     enum config_restart restart;

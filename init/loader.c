@@ -124,9 +124,21 @@ static corvus_error_t give_io_ports(struct child *child)
     return memory_map(child->task, 0, 0, 65536, ACCESS_READ | ACCESS_WRITE | MEMORY_IO, NULL);
 }
 
+// Kernel memory of a server: what its configuration says, or a share of what is unused.
+static uint64_t quota_of(const struct config_server *server)
+{
+    uint64_t id, quota, used, threads, rights, mapped;
+
+    if (server->quota_share == 0 ||
+        task_info(NAME_TASK_SELF, &id, &quota, &used, &threads, &rights, &mapped) != ERR_OK)
+        return server->quota;
+    return ((quota - used) / 100 * server->quota_share) & ~(PAGE_BYTES - 1);
+}
+
 static const char *make_task(struct child *child)
 {
-    corvus_error_t error = task_create(NAME_TASK_SELF, child->server->quota, 0, &child->task, NULL);
+    corvus_error_t error =
+        task_create(NAME_TASK_SELF, quota_of(child->server), 0, &child->task, NULL);
     if (error != ERR_OK)
         return failure("no task", error);
     child->memory.task = child->task;

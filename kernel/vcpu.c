@@ -185,7 +185,7 @@ static bool event_due(const struct vcpu_state *state)
 // The same for a guest, which a server may let be interrupted while it masks events for itself.
 static bool guest_event_due(const struct vcpu_state *state)
 {
-    return (state->events_enabled | state->guest_events) && state->pending;
+    return state->pending && (state->events_enabled | state->guest_events);
 }
 
 // The system call returns with `reason` in rax.

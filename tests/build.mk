@@ -129,7 +129,7 @@ include tests/linux/build.mk
 # Suites are what tests/run.sh knows. The same kernel and tests as clang builds them are the suite
 # clang; they share what is generated, so they are built behind all else.
 
-TEST_FILES := $(UNIT_TESTS) $(KERNEL_IMAGES)
+TEST_FILES := $(UNIT_TESTS) $(KERNEL_IMAGES) $(LINUX_PROGRAMS)
 
 .PHONY: kernel-images
 kernel-images: $(KERNEL_IMAGES)
@@ -140,15 +140,15 @@ clang-images: | all $(TEST_FILES)
 
 .PHONY: test
 test: all iso $(TEST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit kernel fuzz clang boot cluster lint
+	$(Q)tests/run.sh $(O) unit agent kernel fuzz clang boot cluster lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
-	$(Q)tests/run.sh $(O) unit kernel
+	$(Q)tests/run.sh $(O) unit agent kernel
 
 .PHONY: test-long
 test-long: all iso $(TEST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit kernel fuzz clang boot cluster lint long
+	$(Q)tests/run.sh $(O) unit agent kernel fuzz clang boot cluster lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own

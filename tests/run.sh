@@ -4,13 +4,14 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit kernel fuzz clang boot cluster lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent kernel fuzz clang boot cluster lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
 tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
+    agent) echo tests/agent/{sessions,faults,copies,corvus,images}.py ;;
     kernel) echo tests/kernel/{first,run,errors,latency,init,console,virtio}.sh ;;
     fuzz) echo tests/kernel/seeds.sh ;;
     clang) echo tests/kernel/clang.sh ;;

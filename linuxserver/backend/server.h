@@ -56,6 +56,17 @@ void console_write_bytes(const char *text, unsigned long bytes);
 /* The microkernel's clock: nanoseconds = (counter - base) * multiplier >> shift. */
 void server_clock(unsigned long *base, unsigned int *multiplier, unsigned int *shift);
 
+/* --- host_state.c -----------------------------------------------------------------------------*/
+
+/* The microkernel's counters as text; returns its length. */
+unsigned long host_counters_text(char *text, unsigned long room);
+
+/* Trace records from *sequence on, which becomes the number of the first one there still is. Returns
+ * their bytes, 0 when there are no more, or a negative error number. */
+long host_trace_records(unsigned long *sequence, void *to, unsigned long room);
+
+int host_trace_enable(int on);
+
 /* --- fpu.c ------------------------------------------------------------------------------------*/
 
 /* Makes memory at a thread's vector save area current, if the processor holds something newer, and

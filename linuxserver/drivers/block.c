@@ -75,25 +75,22 @@ static bool find_operation(const struct request *request, struct virtio_block_re
     }
 }
 
-// Where the device finds the data. False when part of it is not memory, or not in a
-// row where backend/machine.h says it is.
-static bool find_segments(struct request *request, struct job *job, u16 *count)
+// Where the device finds the data. INVALID when part of it is not memory, or not in
+// a row where backend/machine.h says it is.
+static enum virtio_error find_segments(struct disk *disk, struct request *request, u16 *count)
 {
-    struct scatterlist *page;
-    int i, pages;
+    struct scatterlist *page = disk->pages;
 
-    sg_init_table(job->pages, SEGMENTS);
-    pages = blk_rq_map_sg(request->q, request, job->pages);
-    for_each_sg(job->pages, page, pages, i)
-    {
+    sg_init_table(disk->pages, SEGMENTS);
+    *count = blk_rq_map_sg(request->q, request, disk->pages);
+    for (u16 i = 0; i < *count; i++, page = sg_next(page)) {
         unsigned long bytes = 0;
         u64 bus = machine_bus_address(sg_phys(page), &bytes);
         if (bytes < page->length)
-            return false;
-        job->segments[i] = (struct virtio_segment){.bus = bus, .bytes = page->length};
+            return VIRTIO_INVALID;
+        disk->segments[i] = (struct virtio_segment){.bus = bus, .bytes = page->length};
     }
-    *count = pages;
-    return true;
+    return VIRTIO_OK;
 }
 
 static blk_status_t status_of(enum virtio_error error)

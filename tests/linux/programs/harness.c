@@ -17,8 +17,10 @@
 
 static struct test *first_test, **last_link = &first_test;
 
-// The process of the running test: only that one's exit status says skipped.
+// The process of the running test: only that one's exit status says skipped. And the file that has
+// the reason then.
 static pid_t test_process;
+static char skip_file[PATH_MAX];
 
 void test_register(struct test *test)
 {
@@ -71,7 +73,7 @@ void skip(const char *reason)
     if (getpid() != test_process)
         fail_at(__FILE__, __LINE__, "skipped in a child: %s", reason);
     // The parent reads it back: it belongs on the line of the result.
-    write_file(".skipped", reason);
+    write_file(skip_file, reason);
     _exit(STATUS_SKIPPED);
 }
 
@@ -179,14 +181,14 @@ static bool await(pid_t process, unsigned seconds, int *status)
 
 static bool run_test(const struct test *test, unsigned number)
 {
-    char folder[] = "/tmp/linux-test.XXXXXX", skipped[64];
     const char *base = getenv("CORVUS_TEST_FOLDER");
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", base == NULL ? "/tmp" : base, strrchr(folder, '/') + 1);
+    snprintf(path, sizeof path, "%s/linux-test.XXXXXX", base == NULL ? "/tmp" : base);
     if (mkdtemp(path) == NULL || chmod(path, 0755) != 0) {
         printf("Bail out! no folder %s: %s\n", path, strerror(errno));
         exit(1);
     }
+    snprintf(skip_file, sizeof skip_file, "%.4000s/.skipped", path);
     fflush(stdout);
     pid_t process = fork();
     if (process == 0)
@@ -214,10 +216,7 @@ static bool run_test(const struct test *test, unsigned number)
         remark("ended with status %d", WEXITSTATUS(status));
     printf("%sok %u - %s: %s", passed || skips ? "" : "not ", number, test->name, test->text);
     if (skips) {
-        char marker[PATH_MAX + 16];
-        snprintf(marker, sizeof marker, "%s/.skipped", path);
-        snprintf(skipped, sizeof skipped, "%s", read_file(marker));
-        printf(" # SKIP %s", skipped);
+        printf(" # SKIP %s", read_file(skip_file));
     }
     printf("\n");
     fflush(stdout);

@@ -31,7 +31,7 @@ TEST(random, "getrandom and /dev/urandom: different each time, all bits used, lo
             REQUIRE(counts[i] > 3600 && counts[i] < 4600);
     }
     REQUIRE(memcmp(bytes[0], bytes[1], 64) != 0);
-    FAIL_WITH(getrandom((void *)8, 16, 0), EFAULT);
+    FAIL_WITH(syscall(SYS_getrandom, 8, 16, 0), EFAULT);
     FAIL_WITH(syscall(SYS_getrandom, bytes, 16, 0x100), EINVAL);
 }
 
@@ -189,7 +189,7 @@ TEST(capabilities, "capabilities: dropped ones are gone for good")
 
 TEST(unknown_calls, "system calls that do not exist are ENOSYS, each of them")
 {
-    static const long numbers[] = {-1, 335, 423, 500, 512, 1000, 4096, 0x7fffffff, 0xffffffff, -1000};
+    static const long numbers[] = {-1, 336, 500, 512, 1000, 4096, 0x7fffffff, 0xffffffff, -1000};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         FAIL_WITH(syscall(numbers[i], 1, 2, 3, 4, 5, 6), ENOSYS);
 }
