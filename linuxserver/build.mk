@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Builds what a node needs to run Linux: the server itself (build.sh), its loader, the programs and
 # file systems of a node.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Builds the Linux server: Debian's kernel source, unchanged, as ARCH=um with OS=Corvus.
 #
 #   linuxserver/build.sh FOLDER      e.g. build/linux; leaves vmlinux (with symbols) and linux.elf there
 #
-# FOLDER/linux-source-6.1 is the unpacked tree, in which three links lead to linuxserver/backend; FOLDER/obj
+# FOLDER/linux-source-6.1 is the unpacked tree, in which four links lead to linuxserver/; FOLDER/obj
 # is what Linux's own build makes. Finished images are kept outside the clone under a hash of all that
 # goes into them, and compilations by ccache, so that the next clone builds nothing twice; both can be
 # missing.
@@ -51,7 +51,7 @@ hash_of_inputs() {
         cd "$top"
         find linuxserver/backend linuxserver/drivers linuxserver/config lib include build/include \
             linuxserver/build.sh -type f \( -name '*.[chS]' -o -name '*akefile*' -o -name '*.config' \
-            -o -name '*.sh' -o -name '*.def' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+            -o -name '*.sh' -o -name '*.def' -o -name '*.lds' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     } | sha256sum | cut -c 1-32
 }
 
@@ -66,6 +66,7 @@ unpack() {
     ln -s "$top/linuxserver/backend" "$source.new/arch/um/os-Corvus"
     ln -s "$top/linuxserver/backend/x86" "$source.new/arch/x86/um/os-Corvus"
     ln -s "$top/linuxserver/backend/Makefile-os-Corvus" "$source.new/arch/um/Makefile-os-Corvus"
+    ln -s "$top/linuxserver/drivers" "$source.new/arch/um/corvus-drivers"
     echo "$version" >"$source.new/.unpacked"
     mv "$source.new" "$source"
 }
@@ -120,6 +121,8 @@ install_image() {
 
 keep_image() {
     local kept=$cache/linux/$key
+    # Somebody may have gone on editing meanwhile.
+    [ "$(hash_of_inputs)" = "$key" ] || return 0
     if mkdir -p "$kept" 2>/dev/null && cp "$objects/vmlinux" "$kept/vmlinux.$$" 2>/dev/null; then
         mv "$kept/vmlinux.$$" "$kept/vmlinux"
         # shellcheck disable=SC2012 # the names are hashes

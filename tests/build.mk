@@ -110,8 +110,8 @@ include tests/linux/bench/build.mk
 bench-linux: all $(LINUX_BENCH_FILES) ## the same program under Debian's kernel and on a node (ROWS='getpid stat')
 	$(Q)tests/linux/bench/compare.sh $(O) $(LINUX_BENCH_INITRAMFS) $(ROWS)
 
-.PHONY: bench-linux-profile
-bench-linux-profile: all $(LINUX_BENCH_FILES) ## instructions by function of ROWS='getpid' on SIDE=node|native
+.PHONY: profile
+profile: all $(LINUX_BENCH_FILES) ## instructions by function of ROWS='getpid' on SIDE=node|native
 	$(Q)tests/linux/bench/profile/profile.sh $(O) $(or $(SIDE),node) $(LINUX_BENCH_INITRAMFS) $(or \
 	  $(ROWS),getpid)
 
@@ -139,16 +139,16 @@ clang-images: | all $(TEST_FILES)
 	$(Q)$(MAKE) --no-print-directory COMPILER=clang all kernel-images
 
 .PHONY: test
-test: all iso $(TEST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit agent kernel fuzz clang boot cluster lint
+test: all iso $(TEST_FILES) $(LINUX_BENCH_HOST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
+	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 	$(Q)tests/run.sh $(O) unit agent kernel
 
 .PHONY: test-long
-test-long: all iso $(TEST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit agent kernel fuzz clang boot cluster lint long
+test-long: all iso $(TEST_FILES) $(LINUX_BENCH_HOST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
+	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own
@@ -157,6 +157,8 @@ test-long: all iso $(TEST_FILES) clang-images $(fuzz_image) ## every test, then 
 tidy_headers := $(shell clang -print-resource-dir 2>/dev/null)/include
 export LINT_FLAGS_KERNEL := $(kernel_FLAGS)
 export LINT_FLAGS_NATIVE := $(subst $(strip $(COMPILER_HEADERS)),$(tidy_headers),$(native_FLAGS))
+export LINT_FLAGS_PROGRAMS := $(LINUX_PROGRAM_FLAGS) -nostdinc -isystem $(tidy_headers) \
+  -isystem /usr/include/x86_64-linux-musl
 export LINT_FLAGS_UNIT := $(UNIT_FLAGS)
 
 .PHONY: lint

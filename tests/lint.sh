@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # TAP: style and static analysis of the whole tree. `make lint` calls it, with the flags each part is
-# compiled with in LINT_FLAGS_KERNEL, LINT_FLAGS_NATIVE and LINT_FLAGS_UNIT. A function lint_X is one
+# compiled with in LINT_FLAGS_KERNEL, _NATIVE, _PROGRAMS and _UNIT. A function lint_X is one
 # check: silent and true when all is well, else it prints what is wrong.
 set -eu
 
@@ -50,7 +50,9 @@ flags_of() {
     case $1 in
     kernel/*) echo "${LINT_FLAGS_KERNEL:--iquote kernel -Iinclude -ffreestanding}" ;;
     include/*) echo "-Iinclude -DDEFINITIONS=<corvus/services.def>" ;;
+    tests/linux/*) echo "-std=gnu11 -D_GNU_SOURCE -iquote . -Iinclude" ;;
     tests/unit/*) echo "${LINT_FLAGS_UNIT:--iquote . -iquote kernel -Iinclude}" ;;
+    linuxserver/programs/*) echo "${LINT_FLAGS_PROGRAMS:--D_GNU_SOURCE -Iinclude}" ;;
     *) echo "${LINT_FLAGS_NATIVE:--I. -Iinclude}" ;;
     esac
 }
@@ -79,8 +81,10 @@ lint_tidy() {
     local found file
     mkdir -p build/lint
     found=$(for file in "${c_files[@]}"; do
-        # Compiled in musl's own tree, with its private headers.
-        [[ $file != lib/musl/* ]] || continue
+        # Compiled in musl's own tree, or Linux's, with their private headers and by their rules.
+        case $file in
+        lib/musl/* | linuxserver/backend/* | linuxserver/drivers/*) continue ;;
+        esac
         while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
             wait -n || true
         done

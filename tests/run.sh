@@ -4,7 +4,7 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent kernel fuzz clang boot cluster lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent bench kernel fuzz clang boot cluster lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
@@ -12,6 +12,7 @@ tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
     agent) echo tests/agent/{sessions,faults,copies,corvus,images}.py ;;
+    bench) echo tests/linux/bench/check.sh ;;
     kernel) echo tests/kernel/{first,run,errors,latency,init,console,virtio}.sh ;;
     fuzz) echo tests/kernel/seeds.sh ;;
     clang) echo tests/kernel/clang.sh ;;

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The node's console as Linux's descriptors 0 to 2. Output is handed to init at once. Input is asked
-// for by a message whose answer comes whenever somebody types, so Linux never waits for it.
+// SPDX-License-Identifier: GPL-2.0-only
+// The node's console as Linux's descriptors 0 to 2. Output is handed to init at once. Input is
+// asked for by a message whose answer comes whenever somebody types, so Linux never waits for it.
 #include "vcpu_page.h"
 
 #include "lib/call.h"

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// Linux's interrupts: the vCPU's pending bits and its mask. Blocking them is one store. Unblocking is
-// another and a look at what came meanwhile.
+// SPDX-License-Identifier: GPL-2.0-only
+// Linux's interrupts: the vCPU's pending bits and its mask. Blocking them is one store. Unblocking
+// is another and a look at what came meanwhile.
 #include "registers.h"
 #include "vcpu_page.h"
 
@@ -106,8 +106,8 @@ static void fault(struct vcpu_registers *saved, bool page_fault, uint32_t vector
     regs.gp[HOST_EFLAGS] = saved->rflags;
     regs.gp[HOST_SP] = saved->rsp;
     regs.is_user = 0;
-    regs.faultinfo = (struct faultinfo){
-        .error_code = (int)error_code, .cr2 = address, .trap_no = (int)vector};
+    regs.faultinfo =
+        (struct faultinfo){.error_code = (int)error_code, .cr2 = address, .trap_no = (int)vector};
     UPT_SYSCALL_NR(&regs) = -1;
     if (page_fault)
         segv_handler(SIGSEGV, NULL, &regs);
@@ -135,7 +135,8 @@ void server_entered(struct vcpu_registers *saved)
         open_mask(&server_registers);
 }
 
-// --- Signals as the rest of ARCH=um knows them -------------------------------------------------------
+// --- Signals as the rest of ARCH=um knows them
+// -------------------------------------------------------
 
 void set_handler(int sig)
 {

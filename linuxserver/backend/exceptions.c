@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // What a process did wrong, told it as Linux on x86 does (arch/x86/kernel/traps.c).
 #include <linux/ptrace.h>
 #include <linux/sched.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // "Files" of the host that ARCH=um opens: the console on 0 to 2, physical memory on 3, and the boot
 // module with the initramfs. There are no others, and who asks for one hears so.
 #include "vcpu_page.h"

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// Vector state stays in the processor, or in the microkernel, while a process is in Linux. Memory is
-// made current only for who reads it there: a fork, a signal frame, a debugger, a core dump.
+// SPDX-License-Identifier: GPL-2.0-only
+// Vector state stays in the processor, or in the microkernel, while a process is in Linux. Memory
+// is made current only for who reads it there: a fork, a signal frame, a debugger, a core dump.
 #include "vcpu_page.h"
 
 #include "lib/call.h"

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The loop in which a process runs: its registers into the vCPU page, its task until it traps, Linux's
-// handler for what it did. Each Linux thread has its own invocation, on its own kernel stack.
+// SPDX-License-Identifier: GPL-2.0-only
+// The loop in which a process runs: its registers into the vCPU page, its task until it traps,
+// Linux's handler for what it did. Each Linux thread has its own invocation, on its own kernel
+// stack.
 #include "vcpu_page.h"
 
 #include "lib/x86/trap.h"
@@ -60,12 +61,10 @@ static void system_call(struct uml_pt_regs *regs)
 
 static void page_fault(struct uml_pt_regs *regs)
 {
-    regs->faultinfo = (struct faultinfo){.error_code = (int)vcpu->error_code,
-                                         .cr2 = vcpu->fault_address,
-                                         .trap_no = 14};
+    regs->faultinfo = (struct faultinfo){
+        .error_code = (int)vcpu->error_code, .cr2 = vcpu->fault_address, .trap_no = 14};
     segv_handler(SIGSEGV, NULL, regs);
 }
-
 
 // The process cannot run: its task is gone or it has registers that no processor takes.
 static void cannot_run(int64_t error)

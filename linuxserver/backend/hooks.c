@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Functions of Linux that the linker's --wrap answers here, each with its reason; and places that
 // Linux leaves to an architecture.
 #include <linux/sched.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The microkernel's counters and trace, for sysfs.c.
 #include "vcpu_page.h"
 

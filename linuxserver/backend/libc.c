@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// What ARCH=um's own drivers, and code of it that has no purpose here, call of a C library: reading and
-// writing the console; for the rest, an honest refusal.
+// SPDX-License-Identifier: GPL-2.0-only
+// What ARCH=um's own drivers, and code of it that has no purpose here, call of a C library: reading
+// and writing the console; for the rest, an honest refusal.
 #include "vcpu_page.h"
 
 #include <errno.h>
@@ -31,7 +31,8 @@ static long result(long value)
     return -1;
 }
 
-// --- Descriptors -----------------------------------------------------------------------------------
+// --- Descriptors
+// -----------------------------------------------------------------------------------
 
 ssize_t read(int fd, void *buffer, size_t bytes)
 {
@@ -104,7 +105,8 @@ int tcsetpgrp(int fd, pid_t group)
     return (int)result(-ENOTTY);
 }
 
-// --- Memory ----------------------------------------------------------------------------------------
+// --- Memory
+// ----------------------------------------------------------------------------------------
 
 // Where Linux may begin to take memory for itself.
 void *sbrk(intptr_t increment)
@@ -125,7 +127,8 @@ unsigned long strtoul(const char *text, char **end, int base)
     return value;
 }
 
-// --- Signals, helper threads and stub processes: there are none --------------------------------------
+// --- Signals, helper threads and stub processes: there are none
+// --------------------------------------
 
 int sigemptyset(sigset_t *set)
 {
@@ -194,8 +197,8 @@ int run_helper_thread(int (*proc)(void *), void *arg, unsigned int flags, unsign
     return -ENOSYS;
 }
 
-// modify_ldt. Read: a table with one empty entry, so that Linux sees nothing to clear. To write one is
-// not to be had.
+// modify_ldt. Read: a table with one empty entry, so that Linux sees nothing to clear. To write one
+// is not to be had.
 #define LDT_ENTRY_BYTES 8
 long syscall(long number, ...)
 {

@@ -1,13 +1,13 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Devices for Linux's drivers, out of init's machine services. Linux's interrupts from the last one
 // down belong to them, each with a port and a pending bit of the vCPU of its own.
 #include "vcpu_page.h"
 
 // init's services and the drivers' functions are alike in name.
-#define machine_find_device    init_find_device
-#define machine_claim_device   init_claim_device
-#define machine_release_device init_release_device
-#define machine_read_config    init_read_config
+#define machine_find_device      init_find_device
+#define machine_claim_device     init_claim_device
+#define machine_release_device   init_release_device
+#define machine_read_config      init_read_config
 #define machine_attach_interrupt init_attach_interrupt
 #include <corvus/init_stubs.h>
 #undef machine_find_device
@@ -68,7 +68,8 @@ static int errno_of(corvus_error_t error)
     }
 }
 
-// --- Devices -----------------------------------------------------------------------------------------
+// --- Devices
+// -----------------------------------------------------------------------------------------
 
 int machine_find_device(unsigned int first, unsigned int vendor, struct machine_device *found)
 {
@@ -147,7 +148,8 @@ int machine_open_bar(unsigned int number, unsigned int bar, struct machine_bar *
     return 0;
 }
 
-// --- Interrupts --------------------------------------------------------------------------------------
+// --- Interrupts
+// --------------------------------------------------------------------------------------
 
 int machine_attach_interrupt(unsigned int number, unsigned int index, int *kind)
 {
@@ -162,9 +164,9 @@ int machine_attach_interrupt(unsigned int number, unsigned int index, int *kind)
         return errno_of(error);
     error = QUIETLY(vcpu_bind(NAME_THREAD_MAIN, port, EVENT_DEVICE + slot));
     if (error == ERR_OK)
-        error = QUIETLY(init_attach_interrupt(NAME_BOOTSTRAP, number, index, 1,
-                                              make_send((port_name_t)port), &how,
-                                              &interrupts[slot]));
+        error =
+            QUIETLY(init_attach_interrupt(NAME_BOOTSTRAP, number, index, 1,
+                                          make_send((port_name_t)port), &how, &interrupts[slot]));
     if (error != ERR_OK) {
         (void)QUIETLY(task_deallocate_right(NAME_TASK_SELF, port));
         return errno_of(error);
@@ -188,7 +190,8 @@ void machine_interrupts(unsigned long bits, struct uml_pt_regs *regs)
     }
 }
 
-// --- Memory ------------------------------------------------------------------------------------------
+// --- Memory
+// ------------------------------------------------------------------------------------------
 
 static uint64_t chunk_base(unsigned long chunk)
 {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // What Linux's drivers ask of the machine under them: init's machine services
 // (include/corvus/init.def), by functions that both sides of the server can see,
 // so without headers of either. Called by the drivers in linuxserver/drivers, in

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Debuggers and core dumps see the thread that is meant. ARCH=um asks its one host process for the
 // vector state, whichever thread that ran last.
 #include <linux/elf.h>
+#include <linux/elfcore.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>
 #include <linux/sched.h>
@@ -13,18 +14,99 @@
 #include <asm/ptrace-abi.h>
 #include <asm/ptrace.h>
 #include <asm/sigcontext.h>
+#include <asm/user.h>
 
 #include "server.h"
 
 #define FXSAVE_BYTES sizeof(struct user_i387_struct)
 
+// Where fs/binfmt_elf.c keeps the registers of a thread other than the one that dumps.
+struct dumped_thread {
+    struct elf_prstatus prstatus;
+    elf_fpregset_t fpu;
+};
+
+// Besides: of every thread Linux has put down the dumping thread's FS base just before it asks for
+// this one's vector state.
 int __wrap_elf_core_copy_fpregs(struct task_struct *t, elf_fpregset_t *fpu);
 int __wrap_elf_core_copy_fpregs(struct task_struct *t, elf_fpregset_t *fpu)
 {
+    const unsigned long *gp = t->thread.regs.regs.gp;
+
+    if (t != current) {
+        struct elf_prstatus *status = &container_of(fpu, struct dumped_thread, fpu)->prstatus;
+
+        if (status->common.pr_pid == task_pid_vnr(t)) {
+            status->pr_reg[HOST_FS_BASE] = gp[HOST_FS_BASE];
+            status->pr_reg[HOST_GS_BASE] = gp[HOST_GS_BASE];
+        }
+    }
     fpu_release(t->thread.regs.regs.fp);
     memcpy(fpu, t->thread.regs.regs.fp, FXSAVE_BYTES);
     return 1;
 }
+
+// --- Single registers ----------------------------------------------------------------------------
+
+#define FLAGS_SETTABLE 0x54dd5ul // what a debugger may change (arch/x86/kernel/ptrace.c)
+
+// ARCH=um's only ever sets flags.
+int __real_putreg(struct task_struct *child, int regno, unsigned long value);
+int __wrap_putreg(struct task_struct *child, int regno, unsigned long value);
+int __wrap_putreg(struct task_struct *child, int regno, unsigned long value)
+{
+    unsigned long *gp = child->thread.regs.regs.gp;
+
+    switch (regno) {
+    case EFLAGS:
+        gp[HOST_EFLAGS] = (gp[HOST_EFLAGS] & ~FLAGS_SETTABLE) | (value & FLAGS_SETTABLE);
+        return 0;
+    case FS_BASE:
+    case GS_BASE:
+        if (value >= TASK_SIZE_MAX)
+            return -EIO;
+        gp[regno == FS_BASE ? HOST_FS_BASE : HOST_GS_BASE] = value;
+        return 0;
+    default:
+        return __real_putreg(child, regno, value);
+    }
+}
+
+// And panics when asked for half a register.
+static bool whole_word(long addr)
+{
+    return addr >= 0 && addr % (long)sizeof(long) == 0 && addr < (long)sizeof(struct user);
+}
+
+#define DEBUG_REGISTER(n) ((long)offsetof(struct user, u_debugreg[n]))
+
+static bool debug_register(long addr)
+{
+    return addr >= DEBUG_REGISTER(0) && addr <= DEBUG_REGISTER(7);
+}
+
+int __wrap_poke_user(struct task_struct *child, long addr, long data);
+int __wrap_poke_user(struct task_struct *child, long addr, long data)
+{
+    if (!whole_word(addr))
+        return -EIO;
+    if (addr < (long)MAX_REG_OFFSET)
+        return __wrap_putreg(child, (int)addr, (unsigned long)data);
+    // Watchpoints by the processor are not to be had: who asks uses others.
+    return debug_register(addr) && data == 0 ? 0 : -EIO;
+}
+
+int __wrap_peek_user(struct task_struct *child, long addr, long data);
+int __wrap_peek_user(struct task_struct *child, long addr, long data)
+{
+    if (!whole_word(addr))
+        return -EIO;
+    return put_user(addr < (long)MAX_REG_OFFSET ? getreg(child, (int)addr) : 0ul,
+                    (unsigned long __user *)data);
+}
+
+// --- Register sets
+// --------------------------------------------------------------------------------
 
 static long move(void *state, size_t size, void __user *user, size_t bytes, bool in)
 {
@@ -58,7 +140,7 @@ static long move_general(struct task_struct *child, void __user *user, size_t by
         words[i] = getreg(child, (int)(i * sizeof(long)));
     moved = move(words, sizeof words, user, bytes, in);
     for (i = 0; in && i < MAX_REG_NR && moved > 0; i++)
-        if (putreg(child, (int)(i * sizeof(long)), words[i]))
+        if (__wrap_putreg(child, (int)(i * sizeof(long)), words[i]))
             return -EIO;
     return moved;
 }

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Offsets in struct vcpu_registers, for assembly; checked in events.c. */
 #ifndef LINUXSERVER_REGISTERS_H
 #define LINUXSERVER_REGISTERS_H

@@ -1,8 +1,8 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the backend share, in plain C: the files that speak to the microkernel are
- * compiled without Linux's headers and those that speak to Linux without the microkernel's, and both
- * include this one.
+ * compiled without Linux's headers and those that speak to Linux without the microkernel's, and
+ * both include this one.
  */
 #ifndef LINUXSERVER_SERVER_H
 #define LINUXSERVER_SERVER_H
@@ -12,17 +12,17 @@
 
 /* Below it: the vCPU's state page and the boot modules while they are read. The linker is told the
  * address of vcpu_state.events_enabled as Linux's variable `signals_enabled`. */
-#define SERVER_VCPU_PAGE    0x5ff00000ul
-#define SERVER_MODULE_BASE  0x40000000ul
+#define SERVER_VCPU_PAGE   0x5ff00000ul
+#define SERVER_MODULE_BASE 0x40000000ul
 
 /* What the loader (linuxserver/loader) tells. It stays valid. */
 struct server_boot {
-	unsigned long memory_bytes; /* mapped at SERVER_MEMORY_BASE */
-	unsigned long image_end;    /* address behind the image, page aligned */
-	const void *initramfs;      /* mapped read-only; 0: none */
-	unsigned long initramfs_bytes;
-	int argc;
-	char **argv;
+    unsigned long memory_bytes; /* mapped at SERVER_MEMORY_BASE */
+    unsigned long image_end;    /* address behind the image, page aligned */
+    const void *initramfs;      /* mapped read-only; 0: none */
+    unsigned long initramfs_bytes;
+    int argc;
+    char **argv;
 };
 
 extern struct server_boot server_boot;
@@ -47,7 +47,7 @@ void server_fatal(const char *format, ...) __attribute__((noreturn, format(print
 /* --- console.c --------------------------------------------------------------------------------*/
 
 void console_begin(void);
-void console_receive(void);  /* something arrived on its port */
+void console_receive(void); /* something arrived on its port */
 int console_input_ready(void);
 void console_write_bytes(const char *text, unsigned long bytes);
 
@@ -61,8 +61,8 @@ void server_clock(unsigned long *base, unsigned int *multiplier, unsigned int *s
 /* The microkernel's counters as text; returns its length. */
 unsigned long host_counters_text(char *text, unsigned long room);
 
-/* Trace records from *sequence on, which becomes the number of the first one there still is. Returns
- * their bytes, 0 when there are no more, or a negative error number. */
+/* Trace records from *sequence on, which becomes the number of the first one there still is.
+ * Returns their bytes, 0 when there are no more, or a negative error number. */
 long host_trace_records(unsigned long *sequence, void *to, unsigned long room);
 
 int host_trace_enable(int on);

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Signal frames as programs on x86-64 know them, with the whole vector state and the marks by which
-// they find it (arch/x86/kernel/fpu/signal.c). ARCH=um's own, which these stand for, take over neither
-// what the processor still holds nor those marks.
+// they find it (arch/x86/kernel/fpu/signal.c). ARCH=um's own, which these stand for, take over
+// neither what the processor still holds nor those marks.
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -99,7 +99,8 @@ int __wrap_setup_signal_stack_si(unsigned long stack_top, struct ksignal *ksig,
     // A handler that has run off its alternate stack must not go on there.
     if (alternate && (unsigned long)frame < current->sas_ss_sp)
         return -EFAULT;
-    if (!(ksig->ka.sa.sa_flags & SA_RESTORER) || !access_ok(frame, stack_top - (unsigned long)frame))
+    if (!(ksig->ka.sa.sa_flags & SA_RESTORER) ||
+        !access_ok(frame, stack_top - (unsigned long)frame))
         return -EFAULT;
     fill_context(&sc, regs, set->sig[0], vector);
     err = put_vector(vector, regs);
@@ -124,7 +125,8 @@ int __wrap_setup_signal_stack_si(unsigned long stack_top, struct ksignal *ksig,
     return 0;
 }
 
-// --- Back ------------------------------------------------------------------------------------------
+// --- Back
+// ------------------------------------------------------------------------------------------
 
 static void take_context(struct pt_regs *regs, const struct sigcontext *sc)
 {
@@ -188,8 +190,7 @@ long __wrap_sys_rt_sigreturn(void)
     set_current_blocked(&set);
     current->restart_block.fn = do_no_restart_syscall;
     take_context(regs, &sc);
-    if (take_vector(regs, (const void __user *)sc.fpstate) ||
-        restore_altstack(&frame->uc.uc_stack))
+    if (take_vector(regs, (const void __user *)sc.fpstate) || restore_altstack(&frame->uc.uc_stack))
         goto bad_frame;
     // No system call is restarted by what follows.
     PT_REGS_SYSCALL_NR(regs) = -1;

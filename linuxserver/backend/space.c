@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Address spaces: a guest task for each of Linux's, known to Linux as a "pid", which is the name of
 // its task port; and the server's own.
 #include "vcpu_page.h"
@@ -67,10 +67,11 @@ void __switch_mm(struct mm_id *mm_idp)
     userspace_pid[0] = mm_idp->u.pid;
 }
 
-// --- A guest's pages ------------------------------------------------------------------------------
+// --- A guest's pages
+// ------------------------------------------------------------------------------
 
-// A page that Linux takes for not accessed lately it wants to hear of: it has no access at all, though
-// execution is not taken from it.
+// A page that Linux takes for not accessed lately it wants to hear of: it has no access at all,
+// though execution is not taken from it.
 static uint64_t access_of(unsigned int prot)
 {
     if (!(prot & PROT_READ))
@@ -144,7 +145,8 @@ int protect(struct mm_id *mm_idp, unsigned long addr, unsigned long len, unsigne
                                  NULL, NULL));
 }
 
-// --- The server's own pages -------------------------------------------------------------------------
+// --- The server's own pages
+// -------------------------------------------------------------------------
 
 int create_mem_file(unsigned long long len)
 {
@@ -160,10 +162,9 @@ int os_map_memory(void *virt, int fd, unsigned long long off, unsigned long len,
     (void)fd;
     if ((uint64_t)virt == source)
         return 0;
-    return errno_of(memory_map(NAME_TASK_SELF, source, (uint64_t)virt, len,
-                               (r ? ACCESS_READ : 0) | (w ? ACCESS_WRITE : 0) |
-                                   (x ? ACCESS_EXECUTE : 0),
-                               NULL));
+    return errno_of(memory_map(
+        NAME_TASK_SELF, source, (uint64_t)virt, len,
+        (r ? ACCESS_READ : 0) | (w ? ACCESS_WRITE : 0) | (x ? ACCESS_EXECUTE : 0), NULL));
 }
 
 // Linux asks only for all access.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Where the loader enters, and where the microkernel enters with an event or a fault of the server.
 #include "registers.h"
 

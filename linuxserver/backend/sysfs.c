@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // /sys/kernel/corvus: what the `corvus` command reads.
 //   counters      the microkernel's counters, `name value` a line
 //   trace         its trace ring: struct trace_record (include/corvus/trace.h), the oldest first

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Linux's kernel threads are stacks of the server's one thread; switching them is a jump.
 #include "vcpu_page.h"
 

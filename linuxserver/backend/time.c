@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Linux's clock is the clock page; its clock event device a timer of the microkernel.
 #include "vcpu_page.h"
 

@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// Strings from user memory. ARCH=um's strncpy_from_user fills the whole destination with zeroes, which
-// for a path is 4 KiB each time.
+// SPDX-License-Identifier: GPL-2.0-only
+// Strings from user memory. ARCH=um's strncpy_from_user fills the whole destination with zeroes,
+// which for a path is 4 KiB each time.
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>

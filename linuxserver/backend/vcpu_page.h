@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The vCPU of the server's only thread, for the files that speak to the microkernel.
 #pragma once
 

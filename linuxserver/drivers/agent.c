@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The ports of virtio consoles as byte streams for programs, /dev/corvus-agent
 // above all, by which the host runs commands in the node.
 //

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // A console device's ports as character devices: agent.c moves the bytes,
 // agent_nodes.c gives the ports their names under /dev.
 #pragma once

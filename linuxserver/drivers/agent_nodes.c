@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // What ports are called: /dev/vport0p1 by number, as elsewhere; by name
 // /dev/virtio-ports/NAME, and /dev/corvus-agent for the agent's own. Names come from
 // the host: one that is not fit for a file is not used.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Linux's block driver for virtio disks: vda, vdb … with partitions. Requests go
 // from Linux's multi-queue layer to lib/virtio/block.h, data where it lies. A disk
 // that breaks the protocol is reset, and what it had is given to it again; when

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // virtio devices for Linux's drivers: the platform that lib/virtio wants, made of
 // backend/machine.h; interrupts as Linux's; memory from Linux's own.
 #pragma once

@@ -1,9 +1,10 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Starts Linux: takes the memory it is to have, in 2 MiB pages where they are to be had, puts the
 // image from its boot module at the beginning, and enters it. Linux shares its pages with its
 // processes, so it must hold all of them with all access, which no ordinary program of init's has.
 //
-//   linux-loader [memory=MIB] [leave=MIB] LINUX-ARGUMENT…
+//   linux-loader [memory=MIB] [leave=MIB] [--set KEY VALUE]… [LINUX-ARGUMENTS]…
+//     --set    becomes KEY=VALUE for Linux, or nothing when the value is empty
 //     memory=  what Linux gets; without it all that is free
 //     leave=   but for this much (default: 4)
 #include "linuxserver/backend/server.h"
@@ -33,7 +34,8 @@ static _Noreturn void fail(const char *what, long error)
     exit(1);
 }
 
-// --- Boot modules ----------------------------------------------------------------------------------
+// --- Boot modules
+// ----------------------------------------------------------------------------------
 
 static const void *map_module(const char *name, uint64_t address, uint64_t *length)
 {
@@ -63,7 +65,8 @@ static void unmap_module(const void *module, uint64_t length)
                        ACCESS_ALL | MEMORY_SELF, NULL, NULL, NULL);
 }
 
-// --- Memory ----------------------------------------------------------------------------------------
+// --- Memory
+// ----------------------------------------------------------------------------------------
 
 static uint64_t memory_wanted(uint64_t memory, uint64_t leave)
 {
@@ -83,21 +86,22 @@ static void take_memory(uint64_t bytes)
 {
     for (uint64_t done = 0; done < bytes;) {
         uint64_t part = bytes - done < REQUEST_MOST ? bytes - done : REQUEST_MOST;
-        corvus_error_t error = bootstrap_allocate_memory(NAME_BOOTSTRAP, SERVER_MEMORY_BASE + done,
-                                                         part, ACCESS_ALL);
+        corvus_error_t error =
+            bootstrap_allocate_memory(NAME_BOOTSTRAP, SERVER_MEMORY_BASE + done, part, ACCESS_ALL);
         if (error != ERR_OK)
             fail("its memory cannot be had", error);
         done += part;
     }
 }
 
-// --- The image -------------------------------------------------------------------------------------
+// --- The image
+// -------------------------------------------------------------------------------------
 
 // Bytes of the file that a segment has, if it lies in the file and in Linux's memory.
 static void check_segment(const Elf64_Phdr *segment, uint64_t file_bytes, uint64_t memory_bytes)
 {
-    bool in_file = segment->p_offset <= file_bytes &&
-                   segment->p_filesz <= file_bytes - segment->p_offset;
+    bool in_file =
+        segment->p_offset <= file_bytes && segment->p_filesz <= file_bytes - segment->p_offset;
     bool in_memory = segment->p_vaddr >= SERVER_MEMORY_BASE &&
                      segment->p_filesz <= segment->p_memsz && segment->p_memsz <= memory_bytes &&
                      segment->p_vaddr - SERVER_MEMORY_BASE <= memory_bytes - segment->p_memsz;
@@ -112,8 +116,7 @@ static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_by
 
     if (bytes < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
         header->e_machine != EM_X86_64 || header->e_phentsize != sizeof(Elf64_Phdr) ||
-        header->e_phoff > bytes ||
-        header->e_phnum * sizeof(Elf64_Phdr) > bytes - header->e_phoff)
+        header->e_phoff > bytes || header->e_phnum * sizeof(Elf64_Phdr) > bytes - header->e_phoff)
         fail("its image is no ELF file for this machine", ERR_INVALID_ARGUMENT);
     const Elf64_Phdr *segments = (const void *)(image + header->e_phoff);
     *image_end = SERVER_MEMORY_BASE;
@@ -129,7 +132,8 @@ static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_by
     return header->e_entry;
 }
 
-// --- Arguments --------------------------------------------------------------------------------------
+// --- Arguments
+// --------------------------------------------------------------------------------------
 
 static bool take_option(const char *word, const char *key, uint64_t *bytes)
 {
@@ -144,26 +148,65 @@ static bool take_option(const char *word, const char *key, uint64_t *bytes)
     return true;
 }
 
+// Words for Linux.
+struct words {
+    char *array[64];
+    int count;
+    char text[2048];
+    size_t used;
+};
+
+#define WORDS_MAX 60
+
+static void add_word(struct words *words, const char *key, const char *value, size_t length)
+{
+    size_t room = sizeof words->text - words->used;
+    int bytes = snprintf(words->text + words->used, room, "%s%s%.*s", key, *key != '\0' ? "=" : "",
+                         (int)length, value);
+    if (bytes < 0 || (size_t)bytes >= room || words->count == WORDS_MAX)
+        fail("its arguments are too many", ERR_TOO_LARGE);
+    words->array[words->count++] = words->text + words->used;
+    words->used += (size_t)bytes + 1;
+}
+
+// An argument may be several words with blanks between them.
+static void add_words(struct words *words, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, " ");
+        if (length != 0)
+            add_word(words, "", text, length);
+        text += length + (text[length] == ' ');
+    }
+}
+
+static bool has_word(const struct words *words, const char *beginning)
+{
+    for (int i = 0; i < words->count; i++) {
+        if (strncmp(words->array[i], beginning, strlen(beginning)) == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     static struct server_boot boot;
-    static char memory_argument[32];
-    static char initrd_argument[] = "initrd=initramfs";
     // On the stack, far up: Linux takes the vector's place for the end of its address space.
-    char *arguments[64] = {argv[0]};
-    static char no_root[] = "root="; // else Linux appends a root that ARCH=um would have
-    bool has_root = false;
+    struct words words = {.array = {argv[0]}, .count = 1};
     uint64_t memory = 0, leave = LEAVE_DEFAULT * MIB, image_bytes, initramfs_bytes = 0, image_end;
-    int count = 1;
+    char kibibytes[24];
 
-    for (int i = 1; i < argc && count < 60; i++) {
-        if (argv[i][0] != '\0' && !take_option(argv[i], "memory=", &memory) &&
-            !take_option(argv[i], "leave=", &leave))
-            arguments[count++] = argv[i];
-        has_root |= strncmp(argv[i], no_root, sizeof no_root - 1) == 0;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--set") == 0 && i + 2 < argc) {
+            if (argv[i + 2][0] != '\0')
+                add_word(&words, argv[i + 1], argv[i + 2], strlen(argv[i + 2]));
+            i += 2;
+        } else if (!take_option(argv[i], "memory=", &memory) &&
+                   !take_option(argv[i], "leave=", &leave)) {
+            add_words(&words, argv[i]);
+        }
     }
-    if (!has_root)
-        arguments[count++] = no_root;
     const void *image = map_module("linux", IMAGE_AT, &image_bytes);
     if (image == NULL)
         fail("there is no boot module linux", ERR_NOT_FOUND);
@@ -174,15 +217,16 @@ int main(int argc, char **argv)
 
     boot.initramfs = map_module("initramfs", IMAGE_AT, &initramfs_bytes);
     if (boot.initramfs != NULL)
-        arguments[count++] = initrd_argument;
-    snprintf(memory_argument, sizeof memory_argument, "mem=%" PRIu64 "K", memory >> 10);
-    arguments[count++] = memory_argument;
-    arguments[count] = NULL;
+        add_words(&words, "initrd=initramfs");
+    if (!has_word(&words, "root="))
+        add_words(&words, "root="); // else Linux appends the disk that ARCH=um would have
+    snprintf(kibibytes, sizeof kibibytes, "%" PRIu64 "K", memory >> 10);
+    add_word(&words, "mem", kibibytes, strlen(kibibytes));
     boot.memory_bytes = memory;
     boot.image_end = image_end;
     boot.initramfs_bytes = initramfs_bytes;
-    boot.argc = count;
-    boot.argv = arguments;
+    boot.argc = words.count;
+    boot.argv = words.array;
     ((void (*)(const struct server_boot *))entry)(&boot);
     return 1;
 }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: BSD-2-Clause
+# SPDX-License-Identifier: GPL-2.0-only
 #
 # Programs of our own that run in a node's Linux: static, with Debian's musl, so that they take little
 # memory and run in every file system. And the file systems of a node, which hold them.

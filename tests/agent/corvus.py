@@ -112,7 +112,7 @@ def errors(folder):
     (folder / "counters").write_text("x 1\n")
     with open("/dev/full", "w") as full:
         result = subprocess.run([CORVUS, "--from", folder, "stats"], stdout=full, stderr=subprocess.PIPE)
-    check(result.returncode == 1 and b"No space" in result.stderr, "output that is lost is an error", result)
+    check(result.returncode == 1 and b"standard output" in result.stderr, "output that is lost is an error", result)
 
 
 def main():

@@ -10,7 +10,7 @@ linux_test_harness := $(wildcard tests/linux/programs/harness*.c)
 linux_dynamic_tests := signal vector thread tls fork futex vdso core ptrace_thread
 
 linuxtest_CC := $(HOST_CC)
-linuxtest_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -pthread -fPIE -fno-strict-aliasing -Wall \
+linuxtest_FLAGS := -std=gnu11 -O2 -g -D_GNU_SOURCE -pthread -fPIE -fno-strict-aliasing -Wall -Wno-missing-field-initializers \
   -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -iquote . -Iinclude
 $(call compile-rules,linuxtest)
 

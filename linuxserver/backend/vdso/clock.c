@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The vDSO: clocks without a system call. Runs in every process, position independent, without data of
-// its own.
+// SPDX-License-Identifier: GPL-2.0-only
+// The vDSO: clocks without a system call. Runs in every process, position independent, without data
+// of its own.
 #include "data.h"
 
 #define SYSTEM_clock_gettime 228
@@ -9,7 +9,16 @@
 
 #define NANOSECONDS_PER_SECOND 1000000000ul
 
-enum { REALTIME, MONOTONIC, PROCESS_CPU, THREAD_CPU, RAW, REALTIME_COARSE, MONOTONIC_COARSE, BOOTTIME };
+enum {
+    REALTIME,
+    MONOTONIC,
+    PROCESS_CPU,
+    THREAD_CPU,
+    RAW,
+    REALTIME_COARSE,
+    MONOTONIC_COARSE,
+    BOOTTIME
+};
 enum { TAI = 11 };
 
 struct timespec64 {

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
     .section .rodata, "a", @progbits
     .balign 4096
     .globl vdso_image

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Gives every process the vDSO, in place of ARCH=um's, each function of which is a system call; and
 // keeps its data page as Linux's timekeeper is.
 #include <linux/clocksource.h>
@@ -119,8 +119,8 @@ int __wrap_arch_setup_additional_pages(struct linux_binprm *bprm, int uses_inter
         return -ENOMEM;
     if (mmap_write_lock_killable(mm))
         return -EINTR;
-    area = _install_special_mapping(mm, um_vdso_addr - PAGE_SIZE, PAGE_SIZE,
-                                    VM_READ | VM_MAYREAD, &data_mapping);
+    area = _install_special_mapping(mm, um_vdso_addr - PAGE_SIZE, PAGE_SIZE, VM_READ | VM_MAYREAD,
+                                    &data_mapping);
     if (!IS_ERR(area))
         area = _install_special_mapping(mm, um_vdso_addr, PAGE_SIZE,
                                         VM_READ | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC,

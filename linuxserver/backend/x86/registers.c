@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Register files as ARCH=um keeps them: general registers in `gp` (struct user_regs_struct), vector
 // state in `fp` (XSAVE's standard form up to AVX).
 #include <errno.h>
@@ -17,10 +17,10 @@
 #define USER_STACK_SELECTOR 0x2b
 #define FLAGS_INITIAL       0x202
 
-#define FCW_INITIAL    0x37fu
-#define MXCSR_INITIAL  0x1f80u
-#define MXCSR_OFFSET   24
-#define VECTOR_BYTES   832 // x87, SSE and AVX state; ARCH=um has room for more
+#define FCW_INITIAL   0x37fu
+#define MXCSR_INITIAL 0x1f80u
+#define MXCSR_OFFSET  24
+#define VECTOR_BYTES  832 // x87, SSE and AVX state; ARCH=um has room for more
 _Static_assert(HOST_FP_SIZE * sizeof(long) >= VECTOR_BYTES, "the state fits");
 
 void get_safe_registers(unsigned long *regs, unsigned long *fp_regs)

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The byte channel to the host: a character device in a node, a socket or a
 // terminal in tests. It may not be there yet and may go away; it is opened again
 // then. What goes out is collected here; there is room for it or the sender

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // File copies: the agent as the process of a session, with an archive on its
 // standard input or output. Both return an exit status; what went wrong is on
 // standard error.

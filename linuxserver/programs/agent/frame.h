@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Frames out of bytes and bytes out of frames, and what stands in the payload of
 // OPEN. Does no input or output and allocates nothing; whatever bytes come in,
 // nothing but counters is the worse for it.

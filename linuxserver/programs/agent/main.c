@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The agent: how the person at the host reaches the Linux of a node. Serves one
 // byte channel on which many sessions run at once; or, as a session's process,
 // copies files.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // What the agent in a node and deploy/agent at the host say to each other, over
 // a channel that carries bytes reliably and in order but knows no records, and
 // of which either end may vanish and come back in mid-frame.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Bytes waiting for a slow reader: what has come in for a process that does not
 // read its standard input yet. Takes memory only while it holds something.
 #pragma once

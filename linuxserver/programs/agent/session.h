@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // One process that the host started, and its streams. What is to be said to the
 // host is not queued but remembered as state, and said when the channel has room:
 // so memory is bounded, and a session whose host side is slow only waits itself.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 #include "sessions.h"
 
 #include "channel.h"
@@ -6,12 +6,12 @@
 #include "spawn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,7 +28,7 @@ static struct {
     struct session sessions[AGENT_SESSIONS_MAX];
     unsigned first; // the session that is served first; goes round
     uint64_t opened, stray_frames, mistakes;
-    int child_pipe[2]; // wakes the loop when a process ends
+    int child_events; // readable when a process has ended
 } agent;
 
 static int64_t now_ms(void)
@@ -40,20 +40,10 @@ static int64_t now_ms(void)
 
 // --- Processes that end -------------------------------------------------------
 
-static void on_child(int number)
-{
-    (void)number;
-    int error = errno;
-    // A full pipe wakes as well.
-    ssize_t ignored = write(agent.child_pipe[1], "", 1);
-    (void)ignored;
-    errno = error;
-}
-
 static void reap_children(void)
 {
-    char bytes[64];
-    while (read(agent.child_pipe[0], bytes, sizeof bytes) > 0)
+    struct signalfd_siginfo event;
+    while (read(agent.child_events, &event, sizeof event) > 0)
         ;
     int status;
     pid_t process;
@@ -249,7 +239,7 @@ static void wait_and_serve(bool busy)
     static unsigned owners[2 + AGENT_SESSIONS_MAX * AGENT_STREAMS];
     unsigned count = 0;
     const struct channel *channel = &agent.channel;
-    entries[count++] = (struct pollfd){.fd = agent.child_pipe[0], .events = POLLIN};
+    entries[count++] = (struct pollfd){.fd = agent.child_events, .events = POLLIN};
     entries[count++] = (struct pollfd){
         .fd = channel->file, .events = channel->out_count > 0 ? POLLIN | POLLOUT : POLLIN};
     bool room = agent.host_epoch != 0 && channel_has_room(channel, AGENT_PIECE_BYTES);
@@ -283,9 +273,14 @@ static bool start(const char *path)
     while (agent.epoch == 0)
         if (getrandom(&agent.epoch, sizeof agent.epoch, GRND_INSECURE) < 0 && errno != EINTR)
             return false;
-    if (pipe2(agent.child_pipe, O_CLOEXEC | O_NONBLOCK) != 0)
+    // Children unblock it again.
+    sigset_t child;
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
+    agent.child_events = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (agent.child_events < 0)
         return false;
-    signal(SIGCHLD, on_child);
     spawn_init();
     agent.hello_due = true;
     return true;

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Headers of tar archives, as GNU tar and Python's tarfile write them: what file
 // copies send. Long names come in entries of their own before the file's. Does
 // no input or output. Format: GNU tar manual, "Basic Tar Format".

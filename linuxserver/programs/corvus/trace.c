@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+// SPDX-License-Identifier: GPL-2.0-only
 // corvus trace: the microkernel's trace ring. The file holds the records of
 // include/corvus/trace.h, oldest first.
 #include "corvus.h"

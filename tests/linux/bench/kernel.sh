@@ -3,7 +3,7 @@
 #
 # Fetches Debian's own kernel for the machine that nodes are compared with; installs nothing.
 #
-#   tests/linux/bench/kernel.sh TREE        TREE/boot/vmlinuz-VERSION appears
+#   tests/linux/bench/kernel.sh TREE [PATTERN…]   TREE/boot/vmlinuz-VERSION appears, and these files
 #
 # linux-image-amd64 only names the package that has the kernel, and that name has a version in it:
 # what the machine's package lists say, else the newest that was fetched before.
@@ -27,11 +27,12 @@ from_cache() {
     done | sort -V | tail -n 1
 }
 
-if [ $# -ne 1 ] || [ -z "$1" ]; then
-    echo "usage: tests/linux/bench/kernel.sh TREE" >&2
+if [ $# -lt 1 ] || [ -z "$1" ]; then
+    echo "usage: tests/linux/bench/kernel.sh TREE [PATTERN…]" >&2
     exit 2
 fi
 tree=$1
+shift
 package=$(from_lists)
 package=${package:-$(from_cache)}
 if [ -z "$package" ]; then
@@ -39,5 +40,5 @@ if [ -z "$package" ]; then
     exit 1
 fi
 mkdir -p "$(dirname "$tree")"
-printf '%s /boot/vmlinuz-*\n' "$package" >"$tree.packages"
+printf '%s /boot/vmlinuz-* %s\n' "$package" "$*" >"$tree.packages"
 deploy/packages.sh "$tree.packages" "$tree"

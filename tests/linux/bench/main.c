@@ -152,6 +152,7 @@ enum {
     OPTION_COMPILER,
     OPTION_SOURCE,
     OPTION_EXIT,
+    OPTION_HELP,
 };
 
 static const struct option options[] = {
@@ -163,6 +164,7 @@ static const struct option options[] = {
     {"folder", required_argument, NULL, OPTION_FOLDER},
     {"compiler", required_argument, NULL, OPTION_COMPILER},
     {"source", required_argument, NULL, OPTION_SOURCE},
+    {"help", no_argument, NULL, OPTION_HELP},
     {"exit", no_argument, NULL, OPTION_EXIT}, // what the row fork_exec starts
     {NULL, 0, NULL, 0},
 };
@@ -194,6 +196,9 @@ static void read_option(int option, struct names *wanted, struct names *unwanted
     case OPTION_SOURCE:
         settings.source = optarg;
         break;
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        exit(0);
     case OPTION_EXIT:
         exit(0);
     default: // getopt has said what is wrong

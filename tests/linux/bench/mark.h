@@ -15,10 +15,10 @@
 
 static inline void mark_begin(void)
 {
-    MARK_NOP(0x436f7231);
+    MARK_NOP(MARK_BEGIN);
 }
 
 static inline void mark_end(void)
 {
-    MARK_NOP(0x436f7232);
+    MARK_NOP(MARK_END);
 }

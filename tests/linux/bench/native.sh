@@ -25,4 +25,4 @@ echo "$image" >"$image.modules"
 # Messages on the serial line would cost more than all else. nokaslr: the kernel begins at a known
 # address.
 tests/linux/bench/machine.sh "$image.log" "$seconds" --kernel "${kernels[0]}" \
-    --modules "$image.modules" --append "console=ttyS0,115200 quiet nokaslr" "$@"
+    --modules "$image.modules" --append "console=ttyS0,115200 quiet nokaslr panic=-1" "$@"

@@ -150,7 +150,7 @@ TEST(address_limits, "lengths and addresses that cannot be")
     FAIL_WITH(mmap(NULL, 1ul << 60, PROT_READ, PRIVATE, -1, 0), ENOMEM);
     FAIL_WITH(mmap(NULL, (size_t)-1, PROT_READ, PRIVATE, -1, 0), ENOMEM);
     FAIL_WITH(mmap((void *)0xffff800000000000, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
-    FAIL_WITH(mmap((void *)0x7ffffffff000, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
+    FAIL_WITH(mmap((void *)(1ul << 56), PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
     FAIL_WITH(mmap((void *)0x10001, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), EINVAL);
     FAIL_WITH(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
     FAIL_WITH(munmap((void *)1, PAGE), EINVAL);

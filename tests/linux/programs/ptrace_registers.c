@@ -160,7 +160,7 @@ TEST(bad_registers, "a tracer cannot set the kernel's segments, nor bases in its
     refuse_register(process, AT(ss), 0x18);
     refuse_register(process, AT(fs_base), 0xffff800000000000);
     refuse_register(process, AT(gs_base), 0xffffffff80000000);
-    refuse_register(process, AT(fs_base), 0x800000000000);
+    refuse_register(process, AT(fs_base), 1ull << 56);
     continue_with(process, PTRACE_CONT, 0);
     EXITS(process, 0);
 }
