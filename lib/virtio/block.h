@@ -47,7 +47,6 @@ struct virtio_block_counters {
 };
 
 struct virtio_block_slot;
-struct virtio_block_area;
 
 struct virtio_block {
     struct virtio_device *device;

@@ -170,7 +170,7 @@ static struct virtio_console_buffer *carve_buffers(struct carve *carve, uint32_t
 static void carve_all(struct virtio_console *console, struct carve *carve)
 {
     const struct virtio_console_sizes *sizes = &console->sizes;
-    struct virtio_console_port unplaced;
+    struct virtio_console_port unplaced = {0};
     bool placed = carve->own != NULL;
 
     struct virtio_console_port *ports = carve_own(carve, sizes->ports * sizeof *ports);

@@ -98,6 +98,7 @@ void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
         reason = vcpu_run((port_name_t)userspace_pid[0]);
         store_guest(regs, stepping);
         UPT_SYSCALL_NR(regs) = -1;
+        PT_SYSCALL_NR(regs->gp) = -1; // what a debugger takes for: in no system call
         if (reason == VCPU_EXIT_EVENT)
             events_deliver(regs);
         unblock_signals();

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Functions of Linux that the linker's --wrap answers here, each with its reason; and places that
 // Linux leaves to an architecture.
+#include <linux/hw_random.h>
+#include <linux/init.h>
+#include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 
 #include <asm/ptrace.h>
+
+#include <os.h>
 
 #include "server.h"
 
@@ -45,3 +51,24 @@ void arch_release_task_struct(struct task_struct *tsk)
 {
     fpu_release(tsk->thread.regs.regs.fp);
 }
+
+// The node's random numbers are fit for keys: they fill Linux's pool at once, so that nobody waits,
+// and again whenever it wants more (add_hwgenerator_randomness sleeps until then).
+static int feed_random(void *unused)
+{
+    u8 seed[32];
+
+    while (!kthread_should_stop()) {
+        size_t bits = os_getrandom(seed, sizeof seed, 0) == sizeof seed ? 8 * sizeof seed : 0;
+
+        add_hwgenerator_randomness(seed, sizeof seed, bits);
+    }
+    memzero_explicit(seed, sizeof seed);
+    return 0;
+}
+
+static int __init start_feeding(void)
+{
+    return PTR_ERR_OR_ZERO(kthread_run(feed_random, NULL, "corvus-random"));
+}
+core_initcall(start_feeding);

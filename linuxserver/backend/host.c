@@ -55,8 +55,12 @@ ssize_t os_getrandom(void *buf, size_t len, unsigned int flags)
     (void)flags;
     if (entropy_from_processor(buf, len))
         return (ssize_t)len;
-    if (len > sizeof words || bootstrap_entropy(NAME_BOOTSTRAP, len, words, &count) != ERR_OK ||
-        count * sizeof words[0] < len)
+    if (len > sizeof words)
+        return -EAGAIN;
+    int enabled = um_set_signals(0); // the message page is in use
+    corvus_error_t error = bootstrap_entropy(NAME_BOOTSTRAP, len, words, &count);
+    um_set_signals(enabled);
+    if (error != ERR_OK || count * sizeof words[0] < len)
         return -EAGAIN;
     memcpy(buf, words, len);
     return (ssize_t)len;

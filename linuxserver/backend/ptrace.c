@@ -67,6 +67,9 @@ int __wrap_putreg(struct task_struct *child, int regno, unsigned long value)
             return -EIO;
         gp[regno == FS_BASE ? HOST_FS_BASE : HOST_GS_BASE] = value;
         return 0;
+    case CS:
+    case SS:
+        return value == getreg(child, regno) ? 0 : -EIO;
     default:
         return __real_putreg(child, regno, value);
     }
@@ -117,17 +120,61 @@ static long move(void *state, size_t size, void __user *user, size_t bytes, bool
     return (long)bytes;
 }
 
-// Of a debugger's state only what the processor can have; the microkernel checks the rest when it
-// loads it.
-static long move_vector(struct task_struct *child, void __user *user, size_t bytes, bool in,
-                        bool whole)
-{
-    unsigned long *state = child->thread.regs.regs.fp;
+#define MXCSR_MASK 0xffffu
+#define FEATURES   7ul // x87, SSE, AVX
 
-    fpu_release(state);
-    if (in && !whole)
-        ((struct _xstate *)state)->xstate_hdr.xfeatures |= 3;
-    return move(state, whole ? sizeof(struct _xstate) : FXSAVE_BYTES, user, bytes, in);
+// What a debugger gives must be what XRSTOR would take (arch/x86/kernel/fpu/xstate.c).
+static bool sound_vector(const struct _xstate *state)
+{
+    const struct _header *header = &state->xstate_hdr;
+
+    return !(state->fpstate.mxcsr & ~MXCSR_MASK) && !(header->xfeatures & ~FEATURES) &&
+           !header->reserved1[0] && !header->reserved1[1] &&
+           !memchr_inv(header->reserved2, 0, sizeof header->reserved2);
+}
+
+// All of it travels with the mask of features where programs look for it.
+static long move_whole_vector(struct task_struct *child, void __user *user, size_t bytes, bool in)
+{
+    unsigned long *area = child->thread.regs.regs.fp;
+    struct _xstate state;
+    long moved;
+
+    fpu_release(area);
+    memcpy(&state, area, sizeof state);
+    memset(&state.fpstate.sw_reserved, 0, sizeof state.fpstate.sw_reserved);
+    if (!in) {
+        *(u64 *)&state.fpstate.sw_reserved = FEATURES;
+        return move(&state, sizeof state, user, bytes, false);
+    }
+    if (bytes != sizeof state)
+        return -EFAULT;
+    moved = move(&state, sizeof state, user, bytes, true);
+    if (moved < 0)
+        return moved;
+    if (!sound_vector(&state))
+        return -EINVAL;
+    memcpy(area, &state, sizeof state);
+    return moved;
+}
+
+// The x87 and SSE part alone.
+static long move_vector(struct task_struct *child, void __user *user, size_t bytes, bool in)
+{
+    unsigned long *area = child->thread.regs.regs.fp;
+    struct _fpstate_64 state;
+    long moved;
+
+    fpu_release(area);
+    memcpy(&state, area, sizeof state);
+    moved = move(&state, FXSAVE_BYTES, user, bytes, in);
+    if (!in || moved < 0)
+        return moved;
+    if (state.mxcsr & ~MXCSR_MASK)
+        return -EINVAL;
+    memcpy(area, &state, sizeof state);
+    ((struct _xstate *)area)->xstate_hdr.xfeatures |= 3;
+    return moved;
 }
 
 static long move_general(struct task_struct *child, void __user *user, size_t bytes, bool in)
@@ -158,10 +205,10 @@ static long regset(struct task_struct *child, unsigned long type, struct iovec _
         moved = move_general(child, part.iov_base, part.iov_len, in);
         break;
     case NT_PRFPREG:
-        moved = move_vector(child, part.iov_base, part.iov_len, in, false);
+        moved = move_vector(child, part.iov_base, part.iov_len, in);
         break;
     case NT_X86_XSTATE:
-        moved = move_vector(child, part.iov_base, part.iov_len, in, true);
+        moved = move_whole_vector(child, part.iov_base, part.iov_len, in);
         break;
     default:
         return -EINVAL;
@@ -206,7 +253,7 @@ long __wrap_subarch_ptrace(struct task_struct *child, long request, unsigned lon
     switch (request) {
     case PTRACE_GETFPREGS:
     case PTRACE_SETFPREGS:
-        moved = move_vector(child, user, FXSAVE_BYTES, request == PTRACE_SETFPREGS, false);
+        moved = move_vector(child, user, FXSAVE_BYTES, request == PTRACE_SETFPREGS);
         return moved < 0 ? moved : 0;
     case PTRACE_GETREGSET:
     case PTRACE_SETREGSET:

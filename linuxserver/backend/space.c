@@ -15,8 +15,8 @@
 #include <sys/mman.h>
 
 // Kernel memory of a guest: at first, and by how much it grows when that is used up.
-#define GUEST_QUOTA      (96ul << 10)
-#define GUEST_QUOTA_STEP (64ul << 10)
+#define GUEST_QUOTA      (40ul << 10)
+#define GUEST_QUOTA_STEP (32ul << 10)
 
 // mm_id.kill tells here whether anything was ever mapped.
 #define SPACE_USED 2

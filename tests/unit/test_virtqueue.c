@@ -349,12 +349,9 @@ static void device_works(void)
     static struct model_chain chain;
 
     while (run.notified && run.held_count < SIZE_MAX_IN_TEST) {
-        if (!model_pop(&scene.model, 3, &chain)) {
-            // It has asked for a notification; what came in between it must see now.
-            run.notified = model_pop(&scene.model, 3, &chain);
-            if (!run.notified)
-                return;
-        }
+        run.notified = model_pop_or_wait(&scene.model, 3, &chain);
+        if (!run.notified)
+            return;
         run.held[run.held_count] = chain.head;
         run.held_bytes[run.held_count++] = (uint32_t)chain.writable_bytes;
     }

@@ -58,8 +58,7 @@ static bool device_sleeps;
 
 static bool next_chain(struct model_chain *chain)
 {
-    // An empty look asks for a notification; the second sees what came before that.
-    while (!model_pop(&model, 0, chain) && !model_pop(&model, 0, chain)) {
+    while (!model_pop_or_wait(&model, 0, chain)) {
         if (device_sleeps && !wait_for(&notification))
             return false;
         if (!device_sleeps && __atomic_load_n(&gave_up, __ATOMIC_RELAXED))

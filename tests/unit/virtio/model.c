@@ -185,6 +185,13 @@ bool model_pop(struct model *model, unsigned number, struct model_chain *chain)
     return true;
 }
 
+bool model_pop_or_wait(struct model *model, unsigned number, struct model_chain *chain)
+{
+    if (model_pop(model, number, chain))
+        return true;
+    return model_pop(model, number, chain);
+}
+
 void model_push_raw(struct model *model, unsigned number, uint32_t id, uint32_t bytes,
                     uint16_t index)
 {

@@ -102,6 +102,9 @@ struct model_chain {
 // The next available chain. When there is none, notifications are asked for. The
 // device has no use for one that was not notified.
 bool model_pop(struct model *model, unsigned queue, struct model_chain *chain);
+// Likewise, and looks again behind the request to be notified, as a device must
+// that then waits for it.
+bool model_pop_or_wait(struct model *model, unsigned queue, struct model_chain *chain);
 void model_push(struct model *model, unsigned queue, uint16_t head, uint32_t bytes);
 // Interrupts if the driver wants that for what was pushed since the last call.
 void model_signal(struct model *model, unsigned queue);

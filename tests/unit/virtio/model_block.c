@@ -79,8 +79,7 @@ void block_model_look(struct block_model *block)
         MODEL_CHECK(block->held_count < BLOCK_HELD_MAX);
         struct model_chain *chain = malloc(sizeof *chain);
         MODEL_CHECK(chain != NULL);
-        // A second look behind the request to be notified, as a device must.
-        if (!model_pop(&block->model, 0, chain) && !model_pop(&block->model, 0, chain)) {
+        if (!model_pop_or_wait(&block->model, 0, chain)) {
             block->waiting = false;
             free(chain);
             return;

@@ -56,8 +56,7 @@ static void serve_control(struct console_model *console)
     static struct model_chain chain;
     struct message message;
 
-    while (model_pop(&console->model, CONTROL_OUT, &chain) ||
-           model_pop(&console->model, CONTROL_OUT, &chain)) {
+    while (model_pop_or_wait(&console->model, CONTROL_OUT, &chain)) {
         MODEL_CHECK(chain.readable_bytes == sizeof message && chain.writable == 0);
         model_read_chain(&console->model, &chain, 0, &message, sizeof message);
         uint16_t head = chain.head;
