@@ -63,9 +63,9 @@ trap 'rm -rf "$work"' EXIT
 if [ "$(id -u)" -eq 0 ]; then
     make_image
 else
-    export -f make_image
     export work date identity size
-    fakeroot bash -eu -c make_image
+    # By its text: fakeroot is a script of a shell that drops exported functions.
+    fakeroot bash -eu -c "$(declare -f make_image); make_image"
 fi
 fix_dates
 mv "$work/image" "$output"

@@ -10,6 +10,8 @@
 set -eu
 
 usage="usage: deploy/node-files.sh VARIANT TREE [PROGRAM…]"
+# Folders must not have the modes that the person prefers for their own.
+umask 022
 cd "$(dirname "$0")/.."
 source=linuxserver/initramfs
 

@@ -174,6 +174,7 @@ unpack_package() {
 
 main() {
     local file
+    umask 022
     mkdir -p "$apt"
     exec 9>"$apt/lock"
     flock 9

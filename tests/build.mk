@@ -139,16 +139,16 @@ clang-images: | all $(TEST_FILES)
 	$(Q)$(MAKE) --no-print-directory COMPILER=clang all kernel-images
 
 .PHONY: test
-test: all iso $(TEST_FILES) $(LINUX_BENCH_HOST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster lint
+test: all iso $(TEST_FILES) $(LINUX_TEST_FILES) $(LINUX_BENCH_HOST_FILES) $(fuzz_image) clang-images ## every test, one hour at most
+	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster linux lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 	$(Q)tests/run.sh $(O) unit agent kernel
 
 .PHONY: test-long
-test-long: all iso $(TEST_FILES) $(LINUX_BENCH_HOST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster lint long
+test-long: all iso $(TEST_FILES) $(LINUX_TEST_FILES) $(LINUX_BENCH_HOST_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
+	$(Q)tests/run.sh $(O) unit agent bench kernel fuzz clang boot cluster linux lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own

@@ -4,7 +4,7 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent bench kernel fuzz clang boot cluster lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent bench kernel fuzz clang boot cluster linux lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
@@ -18,6 +18,7 @@ tests_of() {
     clang) echo tests/kernel/clang.sh ;;
     boot) echo tests/boot/paths.sh ;;
     cluster) compgen -G "tests/cluster/*.sh" ;;
+    linux) echo tests/linux/node.sh ;;
     lint) echo tests/lint.sh ;;
     long) echo tests/kernel/seeds-long.sh ;;
     *)
