@@ -43,12 +43,12 @@ struct vcpu_state {
     uint32_t reason;     // why `entry` was entered (VCPU_EXIT_*), or why the guest left
     uint32_t vector;     // processor vector of an exception
     uint64_t error_code; // of the processor
-    uint64_t fault_address; // CR2
-    uint64_t fpu_held;      // written by the kernel: the save area whose context it or the
-                            // processor holds, so that memory there is out of date; 0: none
+    uint64_t fault_address;         // CR2
+    uint64_t fpu_held;              // written by the kernel: the save area whose context it or the
+                                    // processor holds, so that memory there is out of date; 0: none
     uint32_t server_events_enabled; // at an entry: events_enabled as it was before
-    uint32_t guest_events;          // 1: a pending event exits the guest whatever events_enabled says,
-                                    // so that a server can look for work and enter without a gap
+    uint32_t guest_events; // 1: a pending event exits the guest whatever events_enabled says,
+                           // so that a server can look for work and enter without a gap
     uint64_t reserved[14];
 };
 _Static_assert(sizeof(struct vcpu_registers) == 160, "ABI");

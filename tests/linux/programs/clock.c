@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clocks: that reading one takes no system call, that none goes backwards for any thread, that setting
-// the time is seen through the vDSO, and that those of processor time count it.
+// Clocks: that reading one takes no system call, that none goes backwards for any thread, that
+// setting the time is seen through the vDSO, and that those of processor time count it.
 #include "harness.h"
 
 #include <elf.h>
@@ -38,10 +38,9 @@ static time_t time_by_call(void)
     return syscall(SYS_time, NULL);
 }
 
-static const clockid_t fast_clocks[] = {CLOCK_REALTIME,         CLOCK_MONOTONIC,
-                                        CLOCK_REALTIME_COARSE,  CLOCK_MONOTONIC_COARSE,
-                                        CLOCK_BOOTTIME,         CLOCK_TAI,
-                                        CLOCK_MONOTONIC_RAW};
+static const clockid_t fast_clocks[] = {
+    CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+    CLOCK_BOOTTIME, CLOCK_TAI,       CLOCK_MONOTONIC_RAW};
 #define FAST_CLOCKS (sizeof fast_clocks / sizeof *fast_clocks)
 
 // --- Without a system call ----------------------------------------------------------------------
@@ -128,8 +127,8 @@ static void *vdso_symbol(const char *name)
 
 TEST(vdso_symbols, "the vDSO offers clock_gettime, gettimeofday, time and getcpu")
 {
-    static const char *const names[] = {"__vdso_clock_gettime", "__vdso_gettimeofday", "__vdso_time",
-                                        "__vdso_getcpu"};
+    static const char *const names[] = {"__vdso_clock_gettime", "__vdso_gettimeofday",
+                                        "__vdso_time", "__vdso_getcpu"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (vdso_symbol(names[i]) == NULL)
             FAIL("no %s", names[i]);
@@ -140,7 +139,7 @@ TEST(vdso_symbols, "the vDSO offers clock_gettime, gettimeofday, time and getcpu
     REQUIRE_EQUAL(gettime(CLOCK_PROCESS_CPUTIME_ID, &time), 0);
     REQUIRE(time.tv_sec >= 0);
     REQUIRE_EQUAL(gettime(99, &time), -EINVAL);
-    time_t (*seconds)(time_t *) = (time_t (*)(time_t *))vdso_symbol("__vdso_time");
+    time_t (*seconds)(time_t *) = (time_t(*)(time_t *))vdso_symbol("__vdso_time");
     time_t stored = 0, now = seconds(&stored);
     REQUIRE_EQUAL(now, stored);
     REQUIRE(now - time_by_call() <= 1 && time_by_call() - now <= 1);
@@ -229,7 +228,8 @@ TEST(rates, "real, monotonic and raw clocks advance together while one sleeps")
 
 // --- Setting ------------------------------------------------------------------------------------
 
-TEST(set_time, "settimeofday and clock_settime are seen through the vDSO at once; monotonic does not move")
+TEST(set_time,
+     "settimeofday and clock_settime are seen through the vDSO at once; monotonic does not move")
 {
     const char *place = getenv("CORVUS_TEST_PLACE");
     if (place == NULL || strcmp(place, "host") == 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Core dumps of processes with several threads: each thread's general and vector registers and its FS
-// base are that thread's, the memory is all there, and limits hold.
+// Core dumps of processes with several threads: each thread's general and vector registers and its
+// FS base are that thread's, the memory is all there, and limits hold.
 #include "harness_core.h"
 
 #include "harness_registers.h"
@@ -21,7 +21,7 @@ static struct shared {
         volatile pid_t id;
         volatile uint64_t fs_base, stack_word;
     } threads[THREADS + 1]; // the last one is the leader
-} *shared;
+} * shared;
 
 static struct registers known[THREADS + 1];
 static struct vector_state vectors[THREADS + 1];
@@ -73,8 +73,8 @@ static void crash_with_threads(void *argument)
     (void)argument;
     allow_core(RLIM_INFINITY);
     heap_text = strdup("on the heap");
-    mapped = SUCCEED(
-        mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    mapped =
+        SUCCEED(mmap(NULL, 5 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill_pattern(mapped, 2 * 4096, 9);
     SUCCEED(mprotect(mapped, 4096, PROT_NONE)); // what cannot be read is dumped all the same
     shared->threads[0].stack_word = (uint64_t)mapped;
@@ -169,7 +169,8 @@ TEST(fp_registers, "x87 and SSE state of each thread")
         REQUIRE(found != NULL);
         REQUIRE_EQUAL(size, sizeof *found);
         // Notes of a thread follow its status: the same index is the same thread.
-        const struct vector_state *expected = &vectors[thread_number(status_of(&core, index)->pr_pid)];
+        const struct vector_state *expected =
+            &vectors[thread_number(status_of(&core, index)->pr_pid)];
         for (int i = 0; i < 16; i++)
             REQUIRE(memcmp((const char *)found->xmm_space + 16 * i, expected->ymm[i], 16) == 0);
         REQUIRE_EQUAL(found->mxcsr, expected->mxcsr);
@@ -189,7 +190,8 @@ TEST(avx_registers, "YMM registers of each thread (NT_X86_XSTATE)")
     for (unsigned index = 0; index <= THREADS; index++) {
         const uint8_t *area = core_note(&core, NT_X86_XSTATE, index, &size);
         REQUIRE(area != NULL && size >= 576 + 256);
-        const struct vector_state *expected = &vectors[thread_number(status_of(&core, index)->pr_pid)];
+        const struct vector_state *expected =
+            &vectors[thread_number(status_of(&core, index)->pr_pid)];
         for (int i = 0; i < 16; i++)
             REQUIRE(memcmp(area + 576 + 16 * i, expected->ymm[i] + 16, 16) == 0);
     }

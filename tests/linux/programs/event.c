@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Waiting for files: poll, select, epoll in its modes, eventfd, signalfd, timerfd, inotify, fanotify's
-// simpler sister, and all of them together.
+// Waiting for files: poll, select, epoll in its modes, eventfd, signalfd, timerfd, inotify,
+// fanotify's simpler sister, and all of them together.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -269,8 +269,9 @@ TEST(watched_folder, "inotify: create, write, close, rename, remove in a folder,
 {
     int file = SUCCEED(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     SUCCEED(mkdir("watched", 0700));
-    SUCCEED(inotify_add_watch(file, "watched", IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE |
-                                                   IN_DELETE | IN_ATTRIB | IN_DELETE_SELF));
+    SUCCEED(inotify_add_watch(file, "watched",
+                              IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE | IN_DELETE |
+                                  IN_ATTRIB | IN_DELETE_SELF));
     write_file("watched/one", "text");
     SUCCEED(chmod("watched/one", 0400));
     SUCCEED(rename("watched/one", "watched/two"));
@@ -278,11 +279,17 @@ TEST(watched_folder, "inotify: create, write, close, rename, remove in a folder,
     SUCCEED(unlink("watched/two"));
     SUCCEED(rmdir("watched/sub"));
     SUCCEED(rmdir("watched"));
-    static const struct expectation expected[] = {
-        {IN_CREATE, "one"},           {IN_MODIFY, "one"},     {IN_CLOSE_WRITE, "one"},
-        {IN_ATTRIB, "one"},           {IN_MOVED_FROM, "one"}, {IN_MOVED_TO, "two"},
-        {IN_CREATE | IN_ISDIR, "sub"}, {IN_DELETE, "two"},     {IN_DELETE | IN_ISDIR, "sub"},
-        {IN_DELETE_SELF, ""},         {IN_IGNORED, ""}};
+    static const struct expectation expected[] = {{IN_CREATE, "one"},
+                                                  {IN_MODIFY, "one"},
+                                                  {IN_CLOSE_WRITE, "one"},
+                                                  {IN_ATTRIB, "one"},
+                                                  {IN_MOVED_FROM, "one"},
+                                                  {IN_MOVED_TO, "two"},
+                                                  {IN_CREATE | IN_ISDIR, "sub"},
+                                                  {IN_DELETE, "two"},
+                                                  {IN_DELETE | IN_ISDIR, "sub"},
+                                                  {IN_DELETE_SELF, ""},
+                                                  {IN_IGNORED, ""}};
     require_events(file, expected, sizeof expected / sizeof *expected);
     FAIL_WITH(inotify_add_watch(file, "nothing", IN_CREATE), ENOENT);
 }

@@ -150,7 +150,8 @@ TEST(bad_programs, "what cannot be executed, and why")
     // Headers that say more than the file has.
     make_script("magic", "\177ELF");
     REQUIRE_EQUAL(execv("./magic", arguments), -1);
-    uint8_t header[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1, [16] = 2, [18] = 62, [20] = 1,
+    uint8_t header[64] = {0x7f,      'E',       'L',       'F',       2,
+                          1,         1,         [16] = 2,  [18] = 62, [20] = 1,
                           [32] = 64, [52] = 64, [54] = 56, [56] = 200};
     int file = SUCCEED(open("truncated", O_WRONLY | O_CREAT, 0755));
     write_all(file, header, sizeof header);
@@ -198,9 +199,11 @@ TEST(busy_text, "a running program cannot be written, a file being written not e
     KILLED(process, SIGKILL);
 }
 
-TEST(hostile_program, "an ELF file that asks for the kernel's addresses or the server's: killed or refused")
+TEST(hostile_program,
+     "an ELF file that asks for the kernel's addresses or the server's: killed or refused")
 {
-    static const uint64_t addresses[] = {0, 0x1000, 0x7ffffffff000, 0xffff800000000000, 0xffffffff80000000};
+    static const uint64_t addresses[] = {0, 0x1000, 0x7ffffffff000, 0xffff800000000000,
+                                         0xffffffff80000000};
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         struct {
             uint8_t ident[16];
@@ -211,8 +214,26 @@ TEST(hostile_program, "an ELF file that asks for the kernel's addresses or the s
             uint16_t size, segment_size, segment_count, rest[3];
             uint32_t kind, access;
             uint64_t offset, address, physical, file_size, memory_size, align;
-        } program = {{0x7f, 'E', 'L', 'F', 2, 1, 1}, 2, 62, 1, addresses[i] + 0x100, 64, 0, 0, 64, 56,
-                     1, {0}, 1, 5, 0, addresses[i], 0, 120, 0x10000, 0x1000};
+        } program = {{0x7f, 'E', 'L', 'F', 2, 1, 1},
+                     2,
+                     62,
+                     1,
+                     addresses[i] + 0x100,
+                     64,
+                     0,
+                     0,
+                     64,
+                     56,
+                     1,
+                     {0},
+                     1,
+                     5,
+                     0,
+                     addresses[i],
+                     0,
+                     120,
+                     0x10000,
+                     0x1000};
         _Static_assert(sizeof program == 120, "header and one segment");
         SUCCEED(unlink("hostile") == 0 || errno == ENOENT ? 0 : -1);
         int file = SUCCEED(open("hostile", O_WRONLY | O_CREAT, 0755));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Files as every file system has them: links, names, modes, sparse files, vectors of buffers, appending,
-// directories, renaming, attributes, allocation, direct I/O.
+// Files as every file system has them: links, names, modes, sparse files, vectors of buffers,
+// appending, directories, renaming, attributes, allocation, direct I/O.
 #include "harness.h"
 
 #include <dirent.h>
@@ -274,7 +274,8 @@ TEST(attributes, "extended attributes: set, replaced, listed, removed")
     REQUIRE_EQUAL(getxattr("file", names[1], value, sizeof value), 6);
     REQUIRE(memcmp(value, "second", 6) == 0);
     FAIL_WITH(getxattr("file", names[1], value, 3), ERANGE);
-    REQUIRE(listxattr("file", value, sizeof value) >= (ssize_t)(strlen(names[0]) + strlen(names[1]) + 2));
+    REQUIRE(listxattr("file", value, sizeof value) >=
+            (ssize_t)(strlen(names[0]) + strlen(names[1]) + 2));
     SUCCEED(removexattr("file", names[0]));
     FAIL_WITH(getxattr("file", names[0], value, sizeof value), ENODATA);
 }
@@ -285,8 +286,8 @@ TEST(direct, "O_DIRECT reads and writes, alternating with buffered ones")
     if (file < 0 && errno == EINVAL)
         skip("this file system has no O_DIRECT");
     SUCCEED(file);
-    uint8_t *at = SUCCEED(
-        mmap(NULL, MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *at =
+        SUCCEED(mmap(NULL, MEGABYTE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill_pattern(at, MEGABYTE, 1);
     REQUIRE_EQUAL(pwrite(file, at, MEGABYTE, 0), MEGABYTE);
     static uint8_t other[MEGABYTE];

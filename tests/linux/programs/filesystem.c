@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// File systems: tmpfs with its limits, ext4 made anew on a block device and mounted again, overlayfs
-// over both, bind mounts, in a mount namespace of the test's own.
+// File systems: tmpfs with its limits, ext4 made anew on a block device and mounted again,
+// overlayfs over both, bind mounts, in a mount namespace of the test's own.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -158,7 +158,9 @@ static void check_tree(const char *top)
     REQUIRE_EQUAL(status.st_size, 18000);
 }
 
-TEST_WITHIN(ext4, "ext4: made, filled, unmounted, mounted again and found as it was; checked by e2fsck", 120)
+TEST_WITHIN(ext4,
+            "ext4: made, filled, unmounted, mounted again and found as it was; checked by e2fsck",
+            120)
 {
     own_mounts();
     make_ext4();
@@ -177,7 +179,8 @@ TEST_WITHIN(ext4, "ext4: made, filled, unmounted, mounted again and found as it 
     REQUIRE_EQUAL(run(check), 0);
 }
 
-TEST_WITHIN(ext4_full, "ext4: running full is ENOSPC, shared mappings of its files reach the device", 120)
+TEST_WITHIN(ext4_full,
+            "ext4: running full is ENOSPC, shared mappings of its files reach the device", 120)
 {
     own_mounts();
     make_ext4();
@@ -226,7 +229,8 @@ TEST(bad_images, "what is no ext4 is not mounted")
 
 // --- overlayfs ----------------------------------------------------------------------------------
 
-TEST(overlay, "overlayfs: changes go to the upper layer, removed files leave a mark, the lower stays")
+TEST(overlay,
+     "overlayfs: changes go to the upper layer, removed files leave a mark, the lower stays")
 {
     own_mounts();
     mount_or_skip("none", "o", "tmpfs", NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// New processes by fork, vfork, clone and clone3: what is copied, what is shared, and that a great many
-// of them come and go.
+// New processes by fork, vfork, clone and clone3: what is copied, what is shared, and that a great
+// many of them come and go.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -62,8 +62,8 @@ static void descend(void *argument)
 
 TEST(generations, "copies of copies: twelve generations write the pages of their own only")
 {
-    uint8_t *memory = SUCCEED(mmap(NULL, 4096 * GENERATIONS, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *memory = SUCCEED(
+        mmap(NULL, 4096 * GENERATIONS, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (unsigned page = 0; page < GENERATIONS; page++)
         fill_pattern(memory + 4096 * page + 1, 4095, 7);
     in_child(descend, memory);
@@ -95,7 +95,8 @@ static void check_inheritance(void *argument)
     REQUIRE_EQUAL(usage.ru_utime.tv_sec, 0);
 }
 
-TEST(inherits, "descriptors with their offset, mask, dispositions, umask; not alarms, nor what pends")
+TEST(inherits,
+     "descriptors with their offset, mask, dispositions, umask; not alarms, nor what pends")
 {
     write_file("file", "abcdef");
     int file = SUCCEED(open("file", O_RDONLY));
@@ -154,8 +155,8 @@ static char clone_stack[65536] __attribute__((aligned(16)));
 static int clone_and_wait(int flags)
 {
     volatile int seen = 0;
-    pid_t process =
-        SUCCEED(clone(change_and_end, clone_stack + sizeof clone_stack, flags | SIGCHLD, (void *)&seen));
+    pid_t process = SUCCEED(
+        clone(change_and_end, clone_stack + sizeof clone_stack, flags | SIGCHLD, (void *)&seen));
     EXITS(process, 11);
     return seen == process;
 }
@@ -309,7 +310,8 @@ static void fork_tree(void *argument)
     uintptr_t depth = (uintptr_t)argument;
     if (depth == 0)
         return;
-    pid_t left = child(fork_tree, (void *)(depth - 1)), right = child(fork_tree, (void *)(depth - 1));
+    pid_t left = child(fork_tree, (void *)(depth - 1)),
+          right = child(fork_tree, (void *)(depth - 1));
     EXITS(left, 0);
     EXITS(right, 0);
 }

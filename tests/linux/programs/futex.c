@@ -113,7 +113,8 @@ TEST(absolute_time, "FUTEX_WAIT_BITSET waits until a time of the monotonic or th
     FAIL_WITH(futex(&first, FUTEX_WAIT_BITSET, 0, &time, NULL, ~0u), ETIMEDOUT);
     REQUIRE(now_ns() - start_time >= 30000000);
     clock_gettime(CLOCK_REALTIME, &time);
-    FAIL_WITH(futex(&first, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &time, NULL, ~0u), ETIMEDOUT);
+    FAIL_WITH(futex(&first, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &time, NULL, ~0u),
+              ETIMEDOUT);
     FAIL_WITH(futex(&first, FUTEX_WAIT_BITSET, 0, &time, NULL, 0), EINVAL);
 }
 
@@ -157,7 +158,8 @@ TEST(wake_operation, "FUTEX_WAKE_OP changes the second word and wakes by its old
     until_asleep(2);
     second = 10;
     int add_5_if_old_is_10 = FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 10);
-    REQUIRE_EQUAL(syscall(SYS_futex, &first, FUTEX_WAKE_OP_PRIVATE, 1, 1, &second, add_5_if_old_is_10), 1);
+    REQUIRE_EQUAL(
+        syscall(SYS_futex, &first, FUTEX_WAKE_OP_PRIVATE, 1, 1, &second, add_5_if_old_is_10), 1);
     REQUIRE_EQUAL(second, 15);
     REQUIRE_EQUAL(futex(&first, FUTEX_WAKE_PRIVATE, 9, NULL, NULL, 0), 1);
     join(2);
@@ -210,8 +212,7 @@ static void init_mutex(int protocol, int robust)
     ZERO(pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED));
     ZERO(pthread_mutexattr_setprotocol(&attributes, protocol));
     ZERO(pthread_mutexattr_setrobust(&attributes, robust));
-    mutex = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    mutex = SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     int error = pthread_mutex_init(mutex, &attributes);
     if (error == ENOTSUP)
         skip("this kernel has no priority inheritance (FUTEX_PI)");
@@ -292,7 +293,8 @@ static void *end_with_bare_list(void *argument)
     return NULL;
 }
 
-TEST(robust_list, "the kernel walks the robust list at a thread's end; a bad pointer in it is harmless")
+TEST(robust_list,
+     "the kernel walks the robust list at a thread's end; a bad pointer in it is harmless")
 {
     FAIL_WITH(syscall(SYS_set_robust_list, &list, 8), EINVAL);
     void *bad[] = {NULL, (void *)0x1000, (void *)0xffff800000000000};
@@ -327,9 +329,8 @@ static void *wake_second(void *argument)
 
 TEST(wait_for_several, "futex_waitv tells which word was woken")
 {
-    struct waiter waiters[2] = {
-        {0, (uint64_t)&first, FUTEX_SIZE_U32 | FUTEX_PRIVATE_FLAG, 0},
-        {0, (uint64_t)&second, FUTEX_SIZE_U32 | FUTEX_PRIVATE_FLAG, 0}};
+    struct waiter waiters[2] = {{0, (uint64_t)&first, FUTEX_SIZE_U32 | FUTEX_PRIVATE_FLAG, 0},
+                                {0, (uint64_t)&second, FUTEX_SIZE_U32 | FUTEX_PRIVATE_FLAG, 0}};
     ZERO(pthread_create(&threads[0], NULL, wake_second, NULL));
     REQUIRE_EQUAL(SUCCEED_OR_SKIP(syscall(449, waiters, 2, 0, NULL, CLOCK_MONOTONIC),
                                   "this kernel has no futex_waitv"),

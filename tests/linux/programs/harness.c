@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Runs the tests of a program, each in a process of its own, and prints TAP. With arguments, only the
-// tests with these names; --list prints the names.
+// Runs the tests of a program, each in a process of its own, and prints TAP. With arguments, only
+// the tests with these names; --list prints the names.
 #include "harness.h"
 
 #include <ftw.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the Linux test programs are written with. A TEST is a function that runs in a process of its
-// own, in an empty folder of its own, under a time limit: one that crashes or hangs says so, and the
-// next one runs. A program prints one line of TAP for each test. The first REQUIRE that does not
-// hold ends its test.
+// own, in an empty folder of its own, under a time limit: one that crashes or hangs says so, and
+// the next one runs. A program prints one line of TAP for each test. The first REQUIRE that does
+// not hold ends its test.
 #pragma once
 
 #include <errno.h>

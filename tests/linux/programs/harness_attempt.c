@@ -34,8 +34,8 @@ __attribute__((noinline)) static uint8_t *prepare(void)
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         SUCCEED(sigaction(signals[i], &action, NULL));
     stack_t stack = {.ss_size = 65536};
-    stack.ss_sp = SUCCEED(mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    stack.ss_sp = SUCCEED(
+        mmap(NULL, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     SUCCEED(sigaltstack(&stack, NULL));
     // Below 4 GiB, so that 32-bit code can be tried, too.
     page = SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
@@ -102,8 +102,8 @@ static __thread volatile uint64_t own_word = 0x7769746e657373;
 static void bear_witness(void *argument)
 {
     struct witness *witness = argument;
-    uint8_t *memory = SUCCEED(mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *memory = SUCCEED(
+        mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill_pattern(memory, PAGES * 4096, 17);
     pid_t self = getpid(), parent = getppid();
     bool avx = have_avx();
@@ -133,8 +133,8 @@ static void bear_witness(void *argument)
 
 struct witness *witness_start(void)
 {
-    struct witness *witness = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    struct witness *witness =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     witness->process = child(bear_witness, witness);
     return witness;
 }

@@ -154,7 +154,8 @@ long field_of(const char *path, const char *name)
 // One step of a multiplicative generator: neighbours and seeds look unlike each other.
 static uint8_t pattern_byte(size_t position, unsigned seed)
 {
-    uint64_t mixed = (position + 1) * 0x9e3779b97f4a7c15ull ^ (uint64_t)seed * 0xbf58476d1ce4e5b9ull;
+    uint64_t mixed =
+        (position + 1) * 0x9e3779b97f4a7c15ull ^ (uint64_t)seed * 0xbf58476d1ce4e5b9ull;
     mixed ^= mixed >> 31;
     return (uint8_t)(mixed * 0x94d049bb133111ebull >> 56);
 }

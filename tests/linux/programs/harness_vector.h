@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The vector and x87 state of a thread, put into registers and taken out again around something that
-// must leave it alone (or change it in a known way). All in assembly, since C code between the two
-// may use any of these registers.
+// The vector and x87 state of a thread, put into registers and taken out again around something
+// that must leave it alone (or change it in a known way). All in assembly, since C code between the
+// two may use any of these registers.
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A program that touches every kind of address that is not its own, in every way: the right signal, the
-// right address in it, and nothing else happens.
+// A program that touches every kind of address that is not its own, in every way: the right signal,
+// the right address in it, and nothing else happens.
 #include "harness_attempt.h"
 
 #include <sys/mman.h>
@@ -26,20 +26,21 @@ static const uint64_t unmapped[] = {
 static const struct {
     const char *name, *bytes;
     size_t count;
-} ways[] = {{"read", CODE("\x8a\x08")},                      // mov (%rax), %cl
-            {"write", CODE("\x88\x08")},                     // mov %cl, (%rax)
-            {"add", CODE("\xf0\x00\x08")},                   // lock add %cl, (%rax)
-            {"exchange", CODE("\x86\x08")},                  // xchg %cl, (%rax)
-            {"compare", CODE("\xf0\x0f\xb0\x08")},           // lock cmpxchg %cl, (%rax)
-            {"read vector", CODE("\x0f\x10\x00")},           // movups (%rax), %xmm0
-            {"write vector", CODE("\x0f\x11\x00")},          // movups %xmm0, (%rax)
-            {"string store", CODE("\x48\x89\xc7\xaa")},      // mov %rax, %rdi; stosb
-            {"string load", CODE("\x48\x89\xc6\xac")},       // mov %rax, %rsi; lodsb
-            {"call", CODE("\xff\x10")},                      // call *(%rax)
-            {"fxsave", CODE("\x0f\xae\x00")},                // fxsave (%rax)
-            {"save state", CODE("\x31\xd2\x0f\xae\x20")}};   // xor %edx, %edx; xsave (%rax)
+} ways[] = {{"read", CODE("\x8a\x08")},                    // mov (%rax), %cl
+            {"write", CODE("\x88\x08")},                   // mov %cl, (%rax)
+            {"add", CODE("\xf0\x00\x08")},                 // lock add %cl, (%rax)
+            {"exchange", CODE("\x86\x08")},                // xchg %cl, (%rax)
+            {"compare", CODE("\xf0\x0f\xb0\x08")},         // lock cmpxchg %cl, (%rax)
+            {"read vector", CODE("\x0f\x10\x00")},         // movups (%rax), %xmm0
+            {"write vector", CODE("\x0f\x11\x00")},        // movups %xmm0, (%rax)
+            {"string store", CODE("\x48\x89\xc7\xaa")},    // mov %rax, %rdi; stosb
+            {"string load", CODE("\x48\x89\xc6\xac")},     // mov %rax, %rsi; lodsb
+            {"call", CODE("\xff\x10")},                    // call *(%rax)
+            {"fxsave", CODE("\x0f\xae\x00")},              // fxsave (%rax)
+            {"save state", CODE("\x31\xd2\x0f\xae\x20")}}; // xor %edx, %edx; xsave (%rax)
 
-TEST_WITHIN(every_way, "each kind of address by each kind of access: SIGSEGV that tells the address", 60)
+TEST_WITHIN(every_way,
+            "each kind of address by each kind of access: SIGSEGV that tells the address", 60)
 {
     struct witness *witness = witness_start();
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
@@ -83,8 +84,9 @@ TEST(execution, "jumps there: SIGSEGV with that address")
 
 TEST(not_canonical, "addresses that no page table can have: SIGSEGV without an address")
 {
-    static const uint64_t addresses[] = {0x100000000000000, 0x1234567812345678, 0x7fffffffffffffff,
-                                         0x8000000000000000, 0xdeadbeefdeadbeef, 0xfeffffffffffffff};
+    static const uint64_t addresses[] = {0x100000000000000,  0x1234567812345678,
+                                         0x7fffffffffffffff, 0x8000000000000000,
+                                         0xdeadbeefdeadbeef, 0xfeffffffffffffff};
     struct witness *witness = witness_start();
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         const uint64_t values[4] = {addresses[i]};
@@ -96,8 +98,8 @@ TEST(not_canonical, "addresses that no page table can have: SIGSEGV without an a
         REQUIRE_EQUAL(attempt(CODE("\xff\xe0"), values).signal, SIGSEGV);
     }
     // Around the hole that four levels of page tables leave: which code depends on the levels.
-    static const uint64_t edges[] = {0x7ffffffffff8, 0x7ffffffffffc, 0x800000000000, 0x1000000000000,
-                                     0xffff7ffffffffff8};
+    static const uint64_t edges[] = {0x7ffffffffff8, 0x7ffffffffffc, 0x800000000000,
+                                     0x1000000000000, 0xffff7ffffffffff8};
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
         const uint64_t values[4] = {edges[i]};
         REQUIRE_EQUAL(attempt(CODE("\x48\x8b\x08"), values).signal, SIGSEGV);
@@ -106,8 +108,8 @@ TEST(not_canonical, "addresses that no page table can have: SIGSEGV without an a
     witness_end(witness);
 }
 
-// What the microkernel puts into a task of its own accord (message pages, the clock page) must not be
-// in a Linux process: nothing there is to be seen but what /proc/self/maps lists.
+// What the microkernel puts into a task of its own accord (message pages, the clock page) must not
+// be in a Linux process: nothing there is to be seen but what /proc/self/maps lists.
 static bool is_listed(uint64_t address)
 {
     static char *list;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A program that makes the microkernel's system calls: to Linux they are numbers that it does not know.
-// Each returns ENOSYS with all registers kept, and a process beside it notices nothing.
+// A program that makes the microkernel's system calls: to Linux they are numbers that it does not
+// know. Each returns ENOSYS with all registers kept, and a process beside it notices nothing.
 #include "harness_attempt.h"
 
 #include <corvus/message.h>
@@ -12,19 +12,20 @@ struct call {
 };
 
 void raw_call(struct call *call);
-__asm__(".text\n.globl raw_call\nraw_call:\n\t"
-        "push %rbx\n\tpush %rbp\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\tpush %rdi\n\t"
-        "mov 0(%rdi), %rax\n\tmov 16(%rdi), %rsi\n\tmov 24(%rdi), %rdx\n\tmov 32(%rdi), %r8\n\t"
-        "mov 40(%rdi), %r9\n\tmov 48(%rdi), %r10\n\tmov 56(%rdi), %r12\n\tmov 64(%rdi), %r13\n\t"
-        "mov 72(%rdi), %r14\n\tmov 80(%rdi), %r15\n\tmov 88(%rdi), %rbx\n\tmov 96(%rdi), %rbp\n\t"
-        "mov 8(%rdi), %rdi\n\t"
-        "syscall\n\t"
-        "xchg %rdi, (%rsp)\n\t"
-        "mov %rax, 0(%rdi)\n\tmov %rsi, 16(%rdi)\n\tmov %rdx, 24(%rdi)\n\tmov %r8, 32(%rdi)\n\t"
-        "mov %r9, 40(%rdi)\n\tmov %r10, 48(%rdi)\n\tmov %r12, 56(%rdi)\n\tmov %r13, 64(%rdi)\n\t"
-        "mov %r14, 72(%rdi)\n\tmov %r15, 80(%rdi)\n\tmov %rbx, 88(%rdi)\n\tmov %rbp, 96(%rdi)\n\t"
-        "pop %rax\n\tmov %rax, 8(%rdi)\n\t"
-        "pop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbp\n\tpop %rbx\n\tret\n");
+__asm__(
+    ".text\n.globl raw_call\nraw_call:\n\t"
+    "push %rbx\n\tpush %rbp\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n\tpush %rdi\n\t"
+    "mov 0(%rdi), %rax\n\tmov 16(%rdi), %rsi\n\tmov 24(%rdi), %rdx\n\tmov 32(%rdi), %r8\n\t"
+    "mov 40(%rdi), %r9\n\tmov 48(%rdi), %r10\n\tmov 56(%rdi), %r12\n\tmov 64(%rdi), %r13\n\t"
+    "mov 72(%rdi), %r14\n\tmov 80(%rdi), %r15\n\tmov 88(%rdi), %rbx\n\tmov 96(%rdi), %rbp\n\t"
+    "mov 8(%rdi), %rdi\n\t"
+    "syscall\n\t"
+    "xchg %rdi, (%rsp)\n\t"
+    "mov %rax, 0(%rdi)\n\tmov %rsi, 16(%rdi)\n\tmov %rdx, 24(%rdi)\n\tmov %r8, 32(%rdi)\n\t"
+    "mov %r9, 40(%rdi)\n\tmov %r10, 48(%rdi)\n\tmov %r12, 56(%rdi)\n\tmov %r13, 64(%rdi)\n\t"
+    "mov %r14, 72(%rdi)\n\tmov %r15, 80(%rdi)\n\tmov %rbx, 88(%rdi)\n\tmov %rbp, 96(%rdi)\n\t"
+    "pop %rax\n\tmov %rax, 8(%rdi)\n\t"
+    "pop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbp\n\tpop %rbx\n\tret\n");
 
 static uint64_t random_state = 1;
 
@@ -77,8 +78,8 @@ static void make_call(uint64_t tag, void *page)
 TEST(each_option, "each option of a message alone and with others, with every count of words")
 {
     struct witness *witness = witness_start();
-    void *page = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void *page =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     static const uint64_t options[] = {TAG_SEND,
                                        TAG_RECEIVE,
                                        TAG_CALL,
@@ -104,8 +105,8 @@ TEST(each_option, "each option of a message alone and with others, with every co
 TEST_WITHIN(random_calls, "20,000 random ones", 60)
 {
     struct witness *witness = witness_start();
-    void *page = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void *page =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (int i = 0; i < 20000; i++) {
         // Some option is set, so that it is never the number of a call of Linux; bits above 31 do
         // not count, as on a bare processor.
@@ -132,11 +133,12 @@ static void be_hostile(void *argument)
     }
 }
 
-TEST_WITHIN(many_at_once, "eight processes at once, and threads' registers of a neighbour stay right", 60)
+TEST_WITHIN(many_at_once,
+            "eight processes at once, and threads' registers of a neighbour stay right", 60)
 {
     struct witness *witness = witness_start();
-    void *page = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    void *page =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     pid_t processes[8];
     for (int i = 0; i < 8; i++)
         processes[i] = child(be_hostile, page);
@@ -145,7 +147,8 @@ TEST_WITHIN(many_at_once, "eight processes at once, and threads' registers of a 
     witness_end(witness);
 }
 
-TEST(ldt, "modify_ldt: a local descriptor table is refused on a node, and the call's reading is empty")
+TEST(ldt,
+     "modify_ldt: a local descriptor table is refused on a node, and the call's reading is empty")
 {
     struct {
         unsigned entry, base, limit, flags;

@@ -16,10 +16,19 @@ struct instruction {
     uint64_t rax, rcx, rdx;
 };
 #define CODE(string) string, sizeof(string) - 1
-#define SEGV         {SIGSEGV}
-#define ILL          {SIGILL}
+#define SEGV                                                                                       \
+    {                                                                                              \
+        SIGSEGV                                                                                    \
+    }
+#define ILL                                                                                        \
+    {                                                                                              \
+        SIGILL                                                                                     \
+    }
 // Where processors differ (or an emulator from them) in which of the two it is.
-#define EITHER       {SIGSEGV, SIGILL}
+#define EITHER                                                                                     \
+    {                                                                                              \
+        SIGSEGV, SIGILL                                                                            \
+    }
 
 static void try_all(const struct instruction *list, size_t count)
 {
@@ -97,37 +106,53 @@ TEST(ports, "input and output of ports: SIGSEGV")
     TRY_ALL(list);
 }
 
-TEST(virtual_machines, "instructions of virtual machines and enclaves: SIGILL, or what a processor has")
+TEST(virtual_machines,
+     "instructions of virtual machines and enclaves: SIGILL, or what a processor has")
 {
     static const struct instruction list[] = {
         // Within a virtual machine these two go to who runs it, and come back.
         {"vmcall", CODE("\x0f\x01\xc1"), {0, SIGSEGV, SIGILL}, 0xffffffff},
         {"vmmcall", CODE("\x0f\x01\xd9"), {0, SIGSEGV, SIGILL}, 0xffffffff},
-        {"vmlaunch", CODE("\x0f\x01\xc2"), EITHER}, {"vmresume", CODE("\x0f\x01\xc3"), EITHER},
-        {"vmxoff", CODE("\x0f\x01\xc4"), EITHER},  {"vmrun", CODE("\x0f\x01\xd8"), EITHER},
-        {"vmload", CODE("\x0f\x01\xda"), EITHER},  {"vmsave", CODE("\x0f\x01\xdb"), EITHER},
-        {"stgi", CODE("\x0f\x01\xdc"), EITHER},    {"clgi", CODE("\x0f\x01\xdd"), EITHER},
-        {"skinit", CODE("\x0f\x01\xde"), EITHER},  {"invlpga", CODE("\x0f\x01\xdf"), EITHER},
-        {"getsec", CODE("\x0f\x37"), EITHER},      {"encls", CODE("\x0f\x01\xcf"), EITHER},
-        {"monitor", CODE("\x0f\x01\xc8"), EITHER}, {"mwait", CODE("\x0f\x01\xc9"), EITHER}};
+        {"vmlaunch", CODE("\x0f\x01\xc2"), EITHER},
+        {"vmresume", CODE("\x0f\x01\xc3"), EITHER},
+        {"vmxoff", CODE("\x0f\x01\xc4"), EITHER},
+        {"vmrun", CODE("\x0f\x01\xd8"), EITHER},
+        {"vmload", CODE("\x0f\x01\xda"), EITHER},
+        {"vmsave", CODE("\x0f\x01\xdb"), EITHER},
+        {"stgi", CODE("\x0f\x01\xdc"), EITHER},
+        {"clgi", CODE("\x0f\x01\xdd"), EITHER},
+        {"skinit", CODE("\x0f\x01\xde"), EITHER},
+        {"invlpga", CODE("\x0f\x01\xdf"), EITHER},
+        {"getsec", CODE("\x0f\x37"), EITHER},
+        {"encls", CODE("\x0f\x01\xcf"), EITHER},
+        {"monitor", CODE("\x0f\x01\xc8"), EITHER},
+        {"mwait", CODE("\x0f\x01\xc9"), EITHER}};
     TRY_ALL(list);
 }
 
 TEST(undefined, "undefined encodings: SIGILL")
 {
     static const struct instruction list[] = {
-        {"ud0", CODE("\x0f\xff\xc0"), ILL},    {"ud1", CODE("\x0f\xb9\xc0"), ILL},
-        {"ud2", CODE("\x0f\x0b"), ILL},        {"rsm", CODE("\x0f\xaa"), ILL},
-        {"push %es", CODE("\x06"), ILL},       {"pop %ss", CODE("\x17"), ILL},
-        {"daa", CODE("\x27"), ILL},            {"aam", CODE("\xd4\x0a"), ILL},
-        {"into", CODE("\xce"), ILL},           {"bound", CODE("\x62\x04\x24"), EITHER},
-        {"pusha", CODE("\x60"), ILL},          {"salc", CODE("\xd6"), ILL},
+        {"ud0", CODE("\x0f\xff\xc0"), ILL},
+        {"ud1", CODE("\x0f\xb9\xc0"), ILL},
+        {"ud2", CODE("\x0f\x0b"), ILL},
+        {"rsm", CODE("\x0f\xaa"), ILL},
+        {"push %es", CODE("\x06"), ILL},
+        {"pop %ss", CODE("\x17"), ILL},
+        {"daa", CODE("\x27"), ILL},
+        {"aam", CODE("\xd4\x0a"), ILL},
+        {"into", CODE("\xce"), ILL},
+        {"bound", CODE("\x62\x04\x24"), EITHER},
+        {"pusha", CODE("\x60"), ILL},
+        {"salc", CODE("\xd6"), ILL},
         {"far call, direct", CODE("\x9a\x00\x00\x00\x00\x33\x00"), ILL},
         {"lock nop", CODE("\xf0\x90"), ILL},
-        {"mov to %cs", CODE("\x8e\xc8"), ILL}, {"mov to %cr1", CODE("\x0f\x22\xc8"), EITHER}};
+        {"mov to %cs", CODE("\x8e\xc8"), ILL},
+        {"mov to %cr1", CODE("\x0f\x22\xc8"), EITHER}};
     TRY_ALL(list);
     // Longer than 15 bytes: a general protection fault. TCG calls it undefined.
-    static const char prefixes[] = "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90";
+    static const char prefixes[] =
+        "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90";
     static const int either[4] = EITHER;
     REQUIRE(is_one_of(attempt(CODE(prefixes), zeros).signal, either));
 }
@@ -151,7 +176,7 @@ TEST(interrupts, "int 0 to 255: SIGSEGV, but for the breakpoint and Linux' own o
     }
     // Shortcuts of some.
     REQUIRE_EQUAL(attempt("\xcc", 1, zeros).signal, SIGTRAP); // int3
-    static const int traps[4] = {SIGTRAP, SIGILL}; // TCG does not know int1
+    static const int traps[4] = {SIGTRAP, SIGILL};            // TCG does not know int1
     REQUIRE(is_one_of(attempt("\xf1", 1, zeros).signal, traps));
     witness_end(witness);
 }
@@ -185,8 +210,8 @@ TEST(descriptor_tables, "sgdt, sidt, sldt, str and smsw tell nothing of the kern
 
 TEST(segments, "segment registers take no selector of the kernel's or beyond the table")
 {
-    static const uint64_t selectors[] = {0x08, 0x10, 0x18, 0x20, 0x38, 0x40, 0x50, 0x58, 0x60, 0x68, 0x70,
-                                         0x78, 0x80, 0x100, 0xfff8, 0x0c, 0x14, 0xfffc};
+    static const uint64_t selectors[] = {0x08, 0x10, 0x18, 0x20, 0x38,  0x40,   0x50, 0x58, 0x60,
+                                         0x68, 0x70, 0x78, 0x80, 0x100, 0xfff8, 0x0c, 0x14, 0xfffc};
     static const char *const loads[] = {"\x8e\xd8", "\x8e\xc0", "\x8e\xe0", "\x8e\xe8", "\x8e\xd0"};
     struct witness *witness = witness_start();
     static const int refused[4] = {SIGSEGV, SIGBUS};
@@ -203,7 +228,9 @@ TEST(segments, "segment registers take no selector of the kernel's or beyond the
                 (void)attempt(loads[l], 2, zeros);
                 uint64_t rights;
                 bool readable;
-                __asm__("lar %2, %1\n\tsetz %b0" : "=r"(readable), "=r"(rights) : "r"(selectors[s] | 3));
+                __asm__("lar %2, %1\n\tsetz %b0"
+                        : "=r"(readable), "=r"(rights)
+                        : "r"(selectors[s] | 3));
                 REQUIRE(readable);
             } else if (!is_one_of(outcome.signal, refused)) {
                 FAIL("selector %#llx: signal %d", (unsigned long long)selectors[s], outcome.signal);
@@ -215,8 +242,8 @@ TEST(segments, "segment registers take no selector of the kernel's or beyond the
     witness_end(witness);
 }
 
-// QEMU 7.2 reads the stack of far returns with the kernel's rights, so that SMAP forbids it; Linux on
-// such a machine takes the fault for its own and kills the process. The microkernel must not.
+// QEMU 7.2 reads the stack of far returns with the kernel's rights, so that SMAP forbids it; Linux
+// on such a machine takes the fault for its own and kills the process. The microkernel must not.
 static bool is_allowed(int signal, const int expected[4])
 {
     return is_one_of(signal, expected) || (signal == SIGKILL && !on_node());
@@ -241,7 +268,8 @@ static int return_to(uint64_t ip, uint64_t cs, uint64_t flags, uint64_t sp, uint
     return attempt_apart(code, at, zeros);
 }
 
-TEST(returns, "iretq with the kernel's selectors, bad addresses or flags: a signal, never more rights")
+TEST(returns,
+     "iretq with the kernel's selectors, bad addresses or flags: a signal, never more rights")
 {
     static const struct {
         uint64_t ip, cs, flags, sp, ss;

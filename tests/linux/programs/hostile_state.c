@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Hostile state at the border to the kernel: flags, bases, stacks and debugging set so that a careless
-// kernel would take harm at the next system call, fault or interrupt.
+// Hostile state at the border to the kernel: flags, bases, stacks and debugging set so that a
+// careless kernel would take harm at the next system call, fault or interrupt.
 #include "harness_attempt.h"
 
 #include <sys/mman.h>
@@ -26,7 +26,8 @@ static void on_alarm(int number)
     alarms++;
 }
 
-// Makes 2,000 system calls and computes in between while these flags are set and a timer interrupts.
+// Makes 2,000 system calls and computes in between while these flags are set and a timer
+// interrupts.
 static uint64_t calls_with_flags(uint64_t set)
 {
     struct itimerval often = {{0, 3000}, {0, 3000}}, never = {{0, 0}, {0, 0}};
@@ -51,7 +52,8 @@ static uint64_t calls_with_flags(uint64_t set)
     return flags;
 }
 
-TEST(flags, "direction, nested task, alignment check and identification set over calls and interrupts")
+TEST(flags,
+     "direction, nested task, alignment check and identification set over calls and interrupts")
 {
     struct witness *witness = witness_start();
     static const uint64_t sets[] = {0x400, 0x4000, 0x40000, 0x200000, 0x3000, 0x644c00};
@@ -93,7 +95,8 @@ static void count_step(int number)
     steps++;
 }
 
-TEST(stepping_into_calls, "the trap flag set at a system call: the kernel is not stepped, the call made")
+TEST(stepping_into_calls,
+     "the trap flag set at a system call: the kernel is not stepped, the call made")
 {
     struct witness *witness = witness_start();
     signal(SIGTRAP, count_step);
@@ -114,7 +117,8 @@ TEST(stepping_into_calls, "the trap flag set at a system call: the kernel is not
     witness_end(witness);
 }
 
-TEST(stack_segment_shadow, "loading SS shadows the next instruction: int3, syscall and ud2 in that shadow")
+TEST(stack_segment_shadow,
+     "loading SS shadows the next instruction: int3, syscall and ud2 in that shadow")
 {
     struct witness *witness = witness_start();
     // mov %ss, %ecx; [set TF]; mov %ecx, %ss; then the instruction
@@ -127,40 +131,46 @@ TEST(stack_segment_shadow, "loading SS shadows the next instruction: int3, sysca
         {"ud2", CODE("\x8c\xd1\x8e\xd1\x0f\x0b"), {SIGILL}},
         {"int 0x81", CODE("\x8c\xd1\x8e\xd1\xcd\x81"), {SIGSEGV}},
         {"syscall", CODE("\xb8\x27\x00\x00\x00\x8c\xd1\x8e\xd1\x0f\x05"), {0}},
-        {"stepped int3", CODE("\x8c\xd1\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x8e\xd1\xcc"), {SIGTRAP}},
+        {"stepped int3",
+         CODE("\x8c\xd1\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x8e\xd1\xcc"),
+         {SIGTRAP}},
         {"stepped syscall",
          CODE("\xb8\x27\x00\x00\x00\x8c\xd1\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x8e\xd1\x0f\x05"),
          {SIGTRAP}},
-        {"stepped int 0x81", CODE("\x8c\xd1\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x8e\xd1\xcd\x81"),
+        {"stepped int 0x81",
+         CODE("\x8c\xd1\x9c\x81\x0c\x24\x00\x01\x00\x00\x9d\x8e\xd1\xcd\x81"),
          {SIGTRAP, SIGSEGV}}};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         struct outcome outcome = attempt(codes[i].bytes, codes[i].count, zeros);
         if (!is_one_of(outcome.signal, codes[i].expected))
-            FAIL("%s: signal %d, should be %d", codes[i].name, outcome.signal, codes[i].expected[0]);
+            FAIL("%s: signal %d, should be %d", codes[i].name, outcome.signal,
+                 codes[i].expected[0]);
     }
     witness_end(witness);
 }
 
 // --- Bases and stacks ---------------------------------------------------------------------------
 
-TEST(hostile_bases, "GS bases in the kernel's half over calls and interrupts: kept, and of no effect")
+TEST(hostile_bases,
+     "GS bases in the kernel's half over calls and interrupts: kept, and of no effect")
 {
     static const uint64_t bases[] = {0xffff800000000000, 0xffffffff80000000, 0xffffff0000000000,
-                                     0x7fffffffffff, 0x60000000, 0xfffffffffffffff8};
+                                     0x7fffffffffff,     0x60000000,         0xfffffffffffffff8};
     struct witness *witness = witness_start();
     if (attempt(CODE("\xf3\x48\x0f\xae\xc8"), zeros).signal != 0) // rdgsbase %rax
         skip("this processor, or kernel, has no FSGSBASE");
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         uint64_t found, wrong = 0, self = (uint64_t)getpid();
-        __asm__ volatile("wrgsbase %[base]\n\t"
-                         "mov $3000, %%r12d\n"
-                         "1: mov $39, %%eax\n\tsyscall\n\txor %[self], %%rax\n\tor %%rax, %[wrong]\n\t"
-                         "mov $24, %%eax\n\tsyscall\n\t" // sched_yield: others run in between
-                         "dec %%r12d\n\tjnz 1b\n\t"
-                         "rdgsbase %[found]"
-                         : [found] "=&r"(found), [wrong] "+&r"(wrong)
-                         : [base] "r"(bases[i]), [self] "r"(self)
-                         : "rax", "rcx", "r11", "r12", "memory", "cc");
+        __asm__ volatile(
+            "wrgsbase %[base]\n\t"
+            "mov $3000, %%r12d\n"
+            "1: mov $39, %%eax\n\tsyscall\n\txor %[self], %%rax\n\tor %%rax, %[wrong]\n\t"
+            "mov $24, %%eax\n\tsyscall\n\t" // sched_yield: others run in between
+            "dec %%r12d\n\tjnz 1b\n\t"
+            "rdgsbase %[found]"
+            : [found] "=&r"(found), [wrong] "+&r"(wrong)
+            : [base] "r"(bases[i]), [self] "r"(self)
+            : "rax", "rcx", "r11", "r12", "memory", "cc");
         REQUIRE_EQUAL(wrong, 0);
         REQUIRE_EQUAL(found, bases[i]);
         // Using it is a fault of the program: mov %gs:0, %rax.
@@ -187,10 +197,17 @@ static uint64_t stack_call(uint64_t stack)
     return result;
 }
 
-TEST(hostile_stacks, "system calls with the stack pointer anywhere: they need none of the program's")
+TEST(hostile_stacks,
+     "system calls with the stack pointer anywhere: they need none of the program's")
 {
-    static const uint64_t stacks[] = {0, 8, 0x7fffffffffff, 0x800000000000, 0xffff800000000000,
-                                      0xffffffff80000000, 0xffffffffffffffff, 0x123456789abcdef1};
+    static const uint64_t stacks[] = {0,
+                                      8,
+                                      0x7fffffffffff,
+                                      0x800000000000,
+                                      0xffff800000000000,
+                                      0xffffffff80000000,
+                                      0xffffffffffffffff,
+                                      0x123456789abcdef1};
     struct witness *witness = witness_start();
     for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++)
         REQUIRE_EQUAL(stack_call(stacks[i]), getpid());
@@ -226,9 +243,9 @@ TEST(signals_on_bad_stacks, "a signal while the stack pointer is nowhere kills w
 
 TEST(time_stamp, "rdtsc, rdtscp, cpuid and rdrand are there for programs, xgetbv tells what is on")
 {
-    REQUIRE_EQUAL(attempt(CODE("\x0f\x31"), zeros).signal, 0);                 // rdtsc
-    REQUIRE_EQUAL(attempt(CODE("\x53\x0f\xa2\x5b"), zeros).signal, 0);         // cpuid
-    struct outcome outcome = attempt(CODE("\x0f\x01\xd0"), zeros);             // xgetbv
+    REQUIRE_EQUAL(attempt(CODE("\x0f\x31"), zeros).signal, 0);         // rdtsc
+    REQUIRE_EQUAL(attempt(CODE("\x53\x0f\xa2\x5b"), zeros).signal, 0); // cpuid
+    struct outcome outcome = attempt(CODE("\x0f\x01\xd0"), zeros);     // xgetbv
     REQUIRE(outcome.signal == 0 && (outcome.rax & 3) == 3);
     const uint64_t bad[4] = {0, 0, 99, 0};
     REQUIRE_EQUAL(attempt(CODE("\x0f\x01\xd0"), bad).signal, SIGSEGV);

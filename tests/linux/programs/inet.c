@@ -119,7 +119,8 @@ static void transfer(int family, unsigned blocks)
     EXITS(process, 0);
 }
 
-TEST_WITHIN(tcp_four, "16 MiB over TCP and IPv4 arrive as sent, and the answer over the half-open rest", 60)
+TEST_WITHIN(tcp_four,
+            "16 MiB over TCP and IPv4 arrive as sent, and the answer over the half-open rest", 60)
 {
     transfer(AF_INET, 256);
 }
@@ -332,7 +333,8 @@ TEST(interfaces, "the loopback interface is listed, up, with its address and in 
     int file = SUCCEED(socket(AF_INET, SOCK_DGRAM, 0));
     struct ifreq request = {.ifr_name = "lo"};
     SUCCEED(ioctl(file, SIOCGIFADDR, &request));
-    REQUIRE_EQUAL(((struct sockaddr_in *)&request.ifr_addr)->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+    REQUIRE_EQUAL(((struct sockaddr_in *)&request.ifr_addr)->sin_addr.s_addr,
+                  htonl(INADDR_LOOPBACK));
     REQUIRE(if_nametoindex("lo") != 0);
     REQUIRE(strstr(read_file("/proc/net/dev"), "lo:") != NULL);
     strcpy(request.ifr_name, "none0");

@@ -26,7 +26,8 @@ static void write_pattern(void *argument)
 TEST(shared_memory, "shmget, shmat at two places and read-only, removal while attached")
 {
     int id = SUCCEED(shmget(IPC_PRIVATE, 65536, IPC_CREAT | 0600));
-    uint8_t *at = SUCCEED((uint8_t *)shmat(id, NULL, 0)), *again = SUCCEED((uint8_t *)shmat(id, NULL, SHM_RDONLY));
+    uint8_t *at = SUCCEED((uint8_t *)shmat(id, NULL, 0)),
+            *again = SUCCEED((uint8_t *)shmat(id, NULL, SHM_RDONLY));
     in_child(write_pattern, &id);
     REQUIRE(has_pattern(at, 65536, 3));
     at[5] = 0x77;
@@ -173,8 +174,9 @@ TEST(posix_queue, "mq_open: by priority, full, empty, time-out, poll, notified b
     char name[64], text[64];
     snprintf(name, sizeof name, "/corvus-%d", getpid());
     struct mq_attr attributes = {.mq_maxmsg = 4, .mq_msgsize = 64};
-    mqd_t queue = SUCCEED_OR_SKIP(mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600, &attributes),
-                                  "this kernel has no POSIX message queues");
+    mqd_t queue =
+        SUCCEED_OR_SKIP(mq_open(name, O_RDWR | O_CREAT | O_EXCL | O_NONBLOCK, 0600, &attributes),
+                        "this kernel has no POSIX message queues");
     struct sigaction action = {.sa_sigaction = on_message, .sa_flags = SA_SIGINFO};
     SUCCEED(sigaction(SIGUSR1, &action, NULL));
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
@@ -217,8 +219,8 @@ static void post_ten(void *argument)
 
 TEST(posix_semaphore, "a semaphore in shared memory counts between processes")
 {
-    semaphore = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    semaphore =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     SUCCEED(sem_init(semaphore, 1, 0));
     pid_t first = child(post_ten, NULL), second = child(post_ten, NULL);
     for (int i = 0; i < 20; i++)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Terminals, sessions, process groups and job control, on a pseudo terminal: what a shell relies on.
+// Terminals, sessions, process groups and job control, on a pseudo terminal: what a shell relies
+// on.
 #include "harness.h"
 
 #include <fcntl.h>

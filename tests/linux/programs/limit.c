@@ -26,7 +26,8 @@ static void raise_limits(void *argument)
     FAIL_WITH(setrlimit(RLIMIT_NOFILE, &limit), EINVAL);
 }
 
-TEST(setting, "limits: soft up to hard, hard only down without privilege, inherited, told by prlimit")
+TEST(setting,
+     "limits: soft up to hard, hard only down without privilege, inherited, told by prlimit")
 {
     if (geteuid() != 0)
         skip("needs root to become another user");
@@ -118,8 +119,8 @@ static void lock_too_much(void *argument)
     (void)argument;
     set_limit(RLIMIT_MEMLOCK, 65536, 65536);
     SUCCEED(setresuid(54321, 54321, 54321));
-    void *at = SUCCEED(
-        mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    void *at =
+        SUCCEED(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     SUCCEED(mlock(at, 65536));
     FAIL_WITH(mlock(at, 65536 + 4096), ENOMEM);
 }
@@ -206,8 +207,8 @@ TEST(usage, "getrusage: page faults, switches and memory are counted")
 {
     struct rusage before, after;
     SUCCEED(getrusage(RUSAGE_SELF, &before));
-    uint8_t *at = SUCCEED(
-        mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *at =
+        SUCCEED(mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     SUCCEED(madvise(at, 4 << 20, MADV_NOHUGEPAGE) == 0 || errno == EINVAL ? 0 : -1);
     memset(at, 1, 4 << 20);
     for (int i = 0; i < 20; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Load: a thousand processes at once, each with memory of its own that stays right; more memory asked
-// for than there is, where the one who asks is killed and the others live; all descriptors, all threads
-// that there is room for.
+// Load: a thousand processes at once, each with memory of its own that stays right; more memory
+// asked for than there is, where the one who asks is killed and the others live; all descriptors,
+// all threads that there is room for.
 #include "harness_attempt.h"
 
 #include <fcntl.h>
@@ -17,8 +17,8 @@ static int ready[2], go[2];
 static void join_crowd(unsigned number)
 {
     char byte;
-    uint8_t *memory = SUCCEED(
-        mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *memory =
+        SUCCEED(mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill_pattern(memory, 2 * 4096, number);
     close(go[1]);
     write_all(ready[1], "r", 1);
@@ -46,8 +46,8 @@ TEST_WITHIN(crowd, "1,000 processes at once, each right to its end", 240)
     struct sysinfo info;
     SUCCEED(sysinfo(&info));
     REQUIRE(info.procs >= CROWD);
-    remark("%u processes, %lu of %lu MiB free", info.procs,
-           info.freeram * info.mem_unit >> 20, info.totalram * info.mem_unit >> 20);
+    remark("%u processes, %lu of %lu MiB free", info.procs, info.freeram * info.mem_unit >> 20,
+           info.totalram * info.mem_unit >> 20);
     close(go[1]);
     for (unsigned i = 0; i < CROWD; i++)
         EXITS(processes[i], (int)(i % 100));
@@ -88,7 +88,8 @@ static void eat_memory(void *argument)
 {
     volatile uint64_t *eaten = argument;
     for (;;) {
-        uint8_t *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        uint8_t *more =
+            mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (more == MAP_FAILED)
             _exit(3);
         fill_pattern(more, 1 << 20, 1);
@@ -96,13 +97,14 @@ static void eat_memory(void *argument)
     }
 }
 
-TEST_WITHIN(out_of_memory, "who takes all memory is killed for it; the others and the system live on", 180)
+TEST_WITHIN(out_of_memory,
+            "who takes all memory is killed for it; the others and the system live on", 180)
 {
     const char *place = getenv("CORVUS_TEST_PLACE");
     if (place == NULL || strcmp(place, "host") == 0)
         skip("not on a machine that is used for other things");
-    volatile uint64_t *eaten = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    volatile uint64_t *eaten =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     struct witness *witness = witness_start();
     long before = killed_for_memory();
     struct sysinfo info;
@@ -120,8 +122,8 @@ TEST_WITHIN(out_of_memory, "who takes all memory is killed for it; the others an
     witness_end(witness);
     // What it had can be had again.
     size_t half = info.freeram * info.mem_unit / 2 & ~4095ul;
-    uint8_t *again = SUCCEED(
-        mmap(NULL, half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *again =
+        SUCCEED(mmap(NULL, half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     memset(again, 1, half);
     SUCCEED(munmap(again, half));
 }

@@ -214,7 +214,8 @@ TEST(asynchronous, "io_submit: writes, then reads, with results and data; io_get
             list[i] = &requests[i];
         }
         REQUIRE_EQUAL(syscall(SYS_io_submit, context, REQUESTS, list), REQUESTS);
-        REQUIRE_EQUAL(syscall(SYS_io_getevents, context, REQUESTS, REQUESTS, events, NULL), REQUESTS);
+        REQUIRE_EQUAL(syscall(SYS_io_getevents, context, REQUESTS, REQUESTS, events, NULL),
+                      REQUESTS);
         for (unsigned i = 0; i < REQUESTS; i++) {
             REQUIRE(events[i].data >= 100 && events[i].data < 100 + REQUESTS);
             REQUIRE_EQUAL(events[i].res, 4096);

@@ -56,7 +56,8 @@ TEST(process_control, "prctl: name, dumpable, timer slack, no-new-privileges, su
     FAIL_WITH(prctl(99999, 0, 0, 0, 0), EINVAL);
 }
 
-TEST(personalities, "personality: kept, inherited by exec, ADDR_NO_RANDOMIZE gives the same addresses")
+TEST(personalities,
+     "personality: kept, inherited by exec, ADDR_NO_RANDOMIZE gives the same addresses")
 {
     REQUIRE_EQUAL(personality(0xffffffff), 0);
     SUCCEED(personality(ADDR_NO_RANDOMIZE));
@@ -121,8 +122,7 @@ static void install(uint32_t call, uint32_t action)
 {
     struct sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1), BPF_STMT(BPF_RET | BPF_K, action),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     struct sock_fprog filter = {sizeof program / sizeof *program, program};
     SUCCEED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));

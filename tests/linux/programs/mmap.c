@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mappings of every kind: private and shared, anonymous and of files, fixed, growing downwards, huge
-// and sparse, without access; mremap, munmap, madvise, msync, mincore, mlock.
+// Mappings of every kind: private and shared, anonymous and of files, fixed, growing downwards,
+// huge and sparse, without access; mremap, munmap, madvise, msync, mincore, mlock.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#define PAGE      4096ul
+#define PAGE       4096ul
 #define READ_WRITE (PROT_READ | PROT_WRITE)
-#define PRIVATE   (MAP_PRIVATE | MAP_ANONYMOUS)
+#define PRIVATE    (MAP_PRIVATE | MAP_ANONYMOUS)
 
 static uint8_t *map(size_t size, int access, int flags)
 {
@@ -149,7 +149,8 @@ TEST(address_limits, "lengths and addresses that cannot be")
     FAIL_WITH(mmap(NULL, 0, PROT_READ, PRIVATE, -1, 0), EINVAL);
     FAIL_WITH(mmap(NULL, 1ul << 60, PROT_READ, PRIVATE, -1, 0), ENOMEM);
     FAIL_WITH(mmap(NULL, (size_t)-1, PROT_READ, PRIVATE, -1, 0), ENOMEM);
-    FAIL_WITH(mmap((void *)0xffff800000000000, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
+    FAIL_WITH(mmap((void *)0xffff800000000000, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0),
+              ENOMEM);
     FAIL_WITH(mmap((void *)(1ul << 56), PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
     FAIL_WITH(mmap((void *)0x10001, PAGE, PROT_READ, PRIVATE | MAP_FIXED, -1, 0), EINVAL);
     FAIL_WITH(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
@@ -157,14 +158,14 @@ TEST(address_limits, "lengths and addresses that cannot be")
     FAIL_WITH(munmap((void *)0xffff800000000000, PAGE), EINVAL);
     SUCCEED(munmap((void *)0x123000, PAGE)); // nothing there is no error
     // Where the node's Linux server itself lies in its own space: ordinary memory of the program.
-    uint8_t *at = SUCCEED(mmap((void *)0x60000000, 64 * PAGE, READ_WRITE,
-                               PRIVATE | MAP_FIXED_NOREPLACE, -1, 0));
+    uint8_t *at = SUCCEED(
+        mmap((void *)0x60000000, 64 * PAGE, READ_WRITE, PRIVATE | MAP_FIXED_NOREPLACE, -1, 0));
     fill_pattern(at, 64 * PAGE, 6);
     SUCCEED(syscall(SYS_getrandom, at + PAGE, PAGE, 0));
     REQUIRE(has_pattern(at, PAGE, 6));
     // The highest address differs: a process of a node has 511 GiB.
-    uint64_t high = BY_PLACE(0x7fffffffd000, 0x7fbffff000,
-                             "ARCH=um gives processes 511 GiB of address space");
+    uint64_t high =
+        BY_PLACE(0x7fffffffd000, 0x7fbffff000, "ARCH=um gives processes 511 GiB of address space");
     SUCCEED(mmap((void *)(high - 16 * PAGE), PAGE, READ_WRITE, PRIVATE | MAP_FIXED, -1, 0));
     if (on_node())
         FAIL_WITH(mmap((void *)0x8000000000, PAGE, READ_WRITE, PRIVATE | MAP_FIXED, -1, 0), ENOMEM);
@@ -188,8 +189,8 @@ TEST(grows_down, "MAP_GROWSDOWN grows by a fault just below it; the stack grows 
 {
     uint8_t *at = map(400 * PAGE, PROT_NONE, PRIVATE);
     SUCCEED(munmap(at, 400 * PAGE));
-    uint8_t *low = SUCCEED(mmap(at + 398 * PAGE, 2 * PAGE, READ_WRITE,
-                                PRIVATE | MAP_FIXED | MAP_GROWSDOWN, -1, 0));
+    uint8_t *low = SUCCEED(
+        mmap(at + 398 * PAGE, 2 * PAGE, READ_WRITE, PRIVATE | MAP_FIXED | MAP_GROWSDOWN, -1, 0));
     for (int i = 1; i < 20; i++)
         low[-i * (long)PAGE] = (uint8_t)i;
     for (int i = 1; i < 20; i++)
@@ -221,7 +222,8 @@ TEST(remap, "mremap: shrink, grow in place, move, to a fixed place, as a second 
     place[0] = 1;
     REQUIRE(mremap(moved, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
     REQUIRE(has_pattern(place, 4 * PAGE, 5));
-    uint8_t *kept = SUCCEED(mremap(place, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
+    uint8_t *kept =
+        SUCCEED(mremap(place, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL));
     REQUIRE(has_pattern(kept, 4 * PAGE, 5));
     REQUIRE_EQUAL(place[0], 0); // still mapped, empty
 

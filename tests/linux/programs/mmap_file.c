@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Mapped files: shared and private, coherent with read and write, truncated below a mapping, synchronised,
-// executed; memfd and its seals; and userfaultfd.
+// Mapped files: shared and private, coherent with read and write, truncated below a mapping,
+// synchronised, executed; memfd and its seals; and userfaultfd.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -203,8 +203,7 @@ TEST(user_faults, "userfaultfd: a thread fills in the pages that another touches
                                   "this kernel has no userfaultfd");
     struct uffdio_api api = {.api = UFFD_API};
     SUCCEED(ioctl(faults, UFFDIO_API, &api));
-    uint8_t *at =
-        SUCCEED(mmap(NULL, 8 * PAGE, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *at = SUCCEED(mmap(NULL, 8 * PAGE, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     struct uffdio_register range = {.range = {(uint64_t)at, 8 * PAGE},
                                     .mode = UFFDIO_REGISTER_MODE_MISSING};
     SUCCEED(ioctl(faults, UFFDIO_REGISTER, &range));

@@ -221,8 +221,8 @@ TEST(membership, "processes join a group, their children are in it, and it says 
 TEST(freezer, "a frozen group stands still, and goes on when it is thawed")
 {
     char name[64], text[64];
-    volatile uint64_t *count = SUCCEED(
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    volatile uint64_t *count =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
     enter_hierarchy();
     make_group(name);
     pid_t process = fork();
@@ -286,7 +286,8 @@ static void eat_memory(void *argument)
     (void)argument;
     write_file("cgroup.procs", "0\n");
     for (;;)
-        memset(SUCCEED(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+        memset(SUCCEED(
+                   mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
                1, 1 << 20);
 }
 

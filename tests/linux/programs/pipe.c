@@ -142,7 +142,8 @@ TEST(fifo, "a fifo: opening waits for the other end, or fails with O_NONBLOCK")
 TEST(splice, "splice: file to pipe to file, with offsets")
 {
     fill_pattern(bytes, MEGABYTE, 3);
-    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)), out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
+    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)),
+        out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
     write_all(in, bytes, MEGABYTE);
     SUCCEED(pipe(ends));
     loff_t from = 0, to = 0;
@@ -150,7 +151,8 @@ TEST(splice, "splice: file to pipe to file, with offsets")
         ssize_t moved = SUCCEED(splice(in, &from, ends[1], NULL, 65536, SPLICE_F_MOVE));
         REQUIRE(moved > 0);
         while (moved > 0) {
-            ssize_t written = SUCCEED(splice(ends[0], NULL, out, &to, (size_t)moved, SPLICE_F_MOVE));
+            ssize_t written =
+                SUCCEED(splice(ends[0], NULL, out, &to, (size_t)moved, SPLICE_F_MOVE));
             REQUIRE(written > 0);
             moved -= written;
         }
@@ -165,8 +167,8 @@ TEST(splice, "splice: file to pipe to file, with offsets")
 TEST(tee_and_vmsplice, "vmsplice puts memory into a pipe, tee doubles it")
 {
     int other[2];
-    uint8_t *page = SUCCEED(
-        mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *page =
+        SUCCEED(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     fill_pattern(page, 8192, 4);
     SUCCEED(pipe(ends));
     SUCCEED(pipe(other));
@@ -185,7 +187,8 @@ TEST(tee_and_vmsplice, "vmsplice puts memory into a pipe, tee doubles it")
 TEST(send_file, "sendfile: file to file, file to socket, with and without an offset")
 {
     fill_pattern(bytes, MEGABYTE, 5);
-    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)), out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
+    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)),
+        out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
     write_all(in, bytes, MEGABYTE);
     SUCCEED(lseek(in, 0, SEEK_SET));
     size_t sent = 0;
@@ -211,7 +214,8 @@ TEST(send_file, "sendfile: file to file, file to socket, with and without an off
 TEST(copy_range, "copy_file_range: within and between files, past the end")
 {
     fill_pattern(bytes, MEGABYTE, 6);
-    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)), out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
+    int in = SUCCEED(open("in", O_RDWR | O_CREAT, 0600)),
+        out = SUCCEED(open("out", O_RDWR | O_CREAT, 0600));
     write_all(in, bytes, MEGABYTE);
     loff_t from = 1000, to = 2000;
     size_t left = 500000;

@@ -142,9 +142,10 @@ TEST(status, "self/status: ids, mask, pending and ignored signals, sizes that fo
     REQUIRE(strstr(text, "SigPnd:\t0000000000000200") != NULL);
     REQUIRE(strstr(text, "SigBlk:\t0000000000000200") != NULL);
     REQUIRE(strstr(text, "SigIgn:\t0000000000000800") != NULL);
-    long size = field_of("/proc/self/status", "VmSize"), resident = field_of("/proc/self/status", "VmRSS");
-    uint8_t *at = SUCCEED(
-        mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    long size = field_of("/proc/self/status", "VmSize"),
+         resident = field_of("/proc/self/status", "VmRSS");
+    uint8_t *at =
+        SUCCEED(mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     memset(at, 1, 4 << 20);
     REQUIRE_EQUAL(field_of("/proc/self/status", "VmSize"), size + 8192);
     long grown = field_of("/proc/self/status", "VmRSS") - resident;
@@ -212,8 +213,8 @@ TEST(memory, "self/mem reads and writes, also what the process itself cannot wri
 
 TEST(pagemap_and_smaps, "self/smaps adds up, self/statm is resident memory in pages")
 {
-    uint8_t *at = SUCCEED(
-        mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *at =
+        SUCCEED(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     memset(at, 1, 300000);
     FILE *smaps = fopen("/proc/self/smaps", "re");
     if (smaps == NULL && errno == ENOENT)
@@ -224,7 +225,8 @@ TEST(pagemap_and_smaps, "self/smaps adds up, self/statm is resident memory in pa
     while (fgets(line, sizeof line, smaps) != NULL) {
         if (sscanf(line, "%lx-%lx", &start, &end) == 2)
             continue;
-        if ((uintptr_t)at >= start && (uintptr_t)at < end && sscanf(line, "Rss: %lu kB", &value) == 1)
+        if ((uintptr_t)at >= start && (uintptr_t)at < end &&
+            sscanf(line, "Rss: %lu kB", &value) == 1)
             resident = value;
     }
     fclose(smaps);
@@ -239,7 +241,8 @@ TEST(system, "uptime, loadavg, meminfo, cpuinfo, version, filesystems, mounts, i
     SUCCEED(uname(&names));
     long up = strtol(read_file("/proc/uptime"), NULL, 10);
     REQUIRE(up - info.uptime <= 1 && info.uptime - up <= 1);
-    long total = field_of("/proc/meminfo", "MemTotal"), available = field_of("/proc/meminfo", "MemAvailable");
+    long total = field_of("/proc/meminfo", "MemTotal"),
+         available = field_of("/proc/meminfo", "MemAvailable");
     REQUIRE(total > 30000 && available > 0 && available < total);
     REQUIRE_EQUAL(info.totalram * info.mem_unit / 1024, total);
     REQUIRE(strstr(read_file("/proc/version"), names.release) != NULL);

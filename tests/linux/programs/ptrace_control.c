@@ -74,7 +74,8 @@ static void until_call(pid_t process, uint64_t number)
     } while (registers.orig_rax != number || registers.rax != (uint64_t)-ENOSYS);
 }
 
-TEST(call_changed, "a tracer changes the number, the arguments and the result of a call, or drops it")
+TEST(call_changed,
+     "a tracer changes the number, the arguments and the result of a call, or drops it")
 {
     open_shared();
     pid_t process = traced_child(make_calls, NULL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Tracing: events of fork, clone, exec and exit, signals held back and changed, memory of the tracee
-// by every way to it.
+// Tracing: events of fork, clone, exec and exit, signals held back and changed, memory of the
+// tracee by every way to it.
 #include "harness_ptrace.h"
 
 #include <fcntl.h>
@@ -124,7 +124,8 @@ static void receive_signals(void *argument)
     _exit(usr1 * 16 + usr2 * 64 + (value == 77));
 }
 
-TEST(signal_injection, "a tracer suppresses, passes and exchanges signals, and changes their siginfo")
+TEST(signal_injection,
+     "a tracer suppresses, passes and exchanges signals, and changes their siginfo")
 {
     pid_t process = traced_child(receive_signals, NULL);
     continue_with(process, PTRACE_CONT, 0);
@@ -199,8 +200,8 @@ static void check_memory(void *argument)
 // changed words.
 static pid_t stopped_with_memory(void)
 {
-    region = SUCCEED(
-        mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    region =
+        SUCCEED(mmap(NULL, 4 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     SUCCEED(mprotect(region + 3 * 4096, 4096, PROT_NONE));
     fill_pattern(region, 3 * 4096, 4);
     pid_t process = traced_child(check_memory, NULL);

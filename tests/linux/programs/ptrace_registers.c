@@ -16,7 +16,7 @@ static struct shared {
     struct registers before, after;
     struct vector_state vector_before, vector_after;
     uint64_t fs_base, value;
-} *shared;
+} * shared;
 
 static void open_shared(void)
 {
@@ -117,7 +117,8 @@ TEST(user_area, "PTRACE_PEEKUSER and POKEUSER: each register by its offset")
     REQUIRE(memcmp(&shared->after, &expected, sizeof expected) == 0);
 }
 
-TEST(flags_set_and_cleared, "each flag that a program may change can be set and cleared by a tracer")
+TEST(flags_set_and_cleared,
+     "each flag that a program may change can be set and cleared by a tracer")
 {
     static const uint64_t flags[] = {0x1, 0x4, 0x10, 0x40, 0x80, 0x400, 0x800};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
@@ -224,8 +225,8 @@ static void stop_with_vectors(void *argument)
 {
     (void)argument;
     // raise: a stop by tgkill. The state is in the registers when the process stops.
-    vector_around_call(&shared->vector_before, &shared->vector_after, SYS_kill, getpid(), SIGSTOP, 0,
-                       0);
+    vector_around_call(&shared->vector_before, &shared->vector_after, SYS_kill, getpid(), SIGSTOP,
+                       0, 0);
 }
 
 static pid_t stopped_with_vectors(unsigned seed)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Tracing one thread of several, none of which is the leader: its registers, vector state, bases and
-// memory are its own and not those of whoever ran last.
+// Tracing one thread of several, none of which is the leader: its registers, vector state, bases
+// and memory are its own and not those of whoever ran last.
 #include "harness_ptrace.h"
 
 #include "harness_registers.h"
@@ -24,7 +24,7 @@ static struct shared {
     } threads[THREADS];
     volatile uint64_t turns[THREADS];
     volatile int stop;
-} *shared;
+} * shared;
 
 static void open_shared(void)
 {

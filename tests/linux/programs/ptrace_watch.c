@@ -10,12 +10,12 @@
 #define DEBUG_REGISTER(number) (offsetof(struct user, u_debugreg) + 8 * (size_t)(number))
 
 // DR7: enabled locally, kind and length of watchpoint N (Intel's manual, volume 3, 18.2.4).
-#define EXECUTION   0u
-#define WRITES      1u
-#define ACCESSES    3u
-#define LENGTH_1    0u
-#define LENGTH_4    3u
-#define LENGTH_8    2u
+#define EXECUTION 0u
+#define WRITES    1u
+#define ACCESSES  3u
+#define LENGTH_1  0u
+#define LENGTH_4  3u
+#define LENGTH_8  2u
 #define WATCH(number, kind, length)                                                                \
     (1ull << (2 * (number)) | (uint64_t)((kind) | (length) << 2) << (16 + 4 * (number)))
 
@@ -23,7 +23,7 @@ static struct shared {
     volatile uint64_t watched[4];
     volatile uint64_t neighbour;
     volatile pid_t thread;
-} *shared;
+} * shared;
 
 static void open_shared(void)
 {
@@ -108,7 +108,8 @@ TEST(four_watchpoints, "four watchpoints at once, each tells which it was")
     EXITS(process, 0);
 }
 
-TEST(access_watchpoint, "an access watchpoint stops at the read, then at the write; off it is silent")
+TEST(access_watchpoint,
+     "an access watchpoint stops at the read, then at the write; off it is silent")
 {
     open_shared();
     pid_t process = traced_child(touch_all, NULL);

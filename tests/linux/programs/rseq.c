@@ -76,7 +76,8 @@ static int use_sequences(void *argument)
     return 0;
 }
 
-TEST_WITHIN(sequence, "an interrupted sequence goes to its abort handler, and is never done in part", 60)
+TEST_WITHIN(sequence,
+            "an interrupted sequence goes to its abort handler, and is never done in part", 60)
 {
     in_bare_process(use_sequences, 0);
     remark("%d commits, %d aborts, %d signals", (int)commits, (int)aborts, (int)alarms);

@@ -99,11 +99,12 @@ TEST(sigreturn_sets_flags, "arithmetic flags and DF can be changed; IOPL, NT and
     handle_with(SIGILL, change_flags, 0);
     uint64_t before, after;
     // The handler itself must be entered with DF clear, as its C code relies on.
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tstd\n\txor %%eax, %%eax\n\tpushf\n\tpop %0\n\tud2\n\t"
-                     "pushf\n\tpop %1\n\tcld\n\tlea 128(%%rsp), %%rsp"
-                     : "=&r"(before), "=&r"(after)
-                     :
-                     : "rax", "memory", "cc");
+    __asm__ volatile(
+        "lea -128(%%rsp), %%rsp\n\tstd\n\txor %%eax, %%eax\n\tpushf\n\tpop %0\n\tud2\n\t"
+        "pushf\n\tpop %1\n\tcld\n\tlea 128(%%rsp), %%rsp"
+        : "=&r"(before), "=&r"(after)
+        :
+        : "rax", "memory", "cc");
     // Bit 16 (RF) may be in the frame of a fault.
     REQUIRE_EQUAL((uint64_t)seen.uc_mcontext.gregs[REG_EFL] & ~0x10000ull, before);
     REQUIRE_EQUAL(after, before ^ (0x8d5 | 0x400));
@@ -157,8 +158,8 @@ static void on_stack(int number, siginfo_t *info, void *context)
 static stack_t alternate(size_t size)
 {
     stack_t stack = {.ss_size = size};
-    stack.ss_sp = SUCCEED(
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    stack.ss_sp =
+        SUCCEED(mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     return stack;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Signals as POSIX and Linux describe them: what siginfo says of each kind of sender, queues, masks,
-// flags of sigaction, and the calls that wait for a signal.
+// Signals as POSIX and Linux describe them: what siginfo says of each kind of sender, queues,
+// masks, flags of sigaction, and the calls that wait for a signal.
 #include "harness.h"
 
 #include <sched.h>
@@ -151,7 +151,8 @@ TEST(sigchld_tells_stop, "SIGCHLD at stop and continue, unless SA_NOCLDSTOP")
     KILLED(process, SIGKILL);
 }
 
-TEST(timer_signal, "an interval timer's SIGALRM comes from the kernel; timer_create's has its value")
+TEST(timer_signal,
+     "an interval timer's SIGALRM comes from the kernel; timer_create's has its value")
 {
     handle_with(SIGALRM, record, 0);
     block(SIGALRM);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Signals that the program's own instructions raise: what siginfo and the frame say of each fault, and
-// what happens when such a signal is blocked or ignored.
+// Signals that the program's own instructions raise: what siginfo and the frame say of each fault,
+// and what happens when such a signal is blocked or ignored.
 #include "harness.h"
 
 #include <fcntl.h>
@@ -87,8 +87,7 @@ TEST(unmapped, "no mapping: SEGV_MAPERR, with address and kind of access")
 TEST(forbidden, "access that a mapping forbids: SEGV_ACCERR")
 {
     handle_faults();
-    uint8_t *none = map(PROT_NONE), *readable = map(PROT_READ),
-            *data = map(PROT_READ | PROT_WRITE);
+    uint8_t *none = map(PROT_NONE), *readable = map(PROT_READ), *data = map(PROT_READ | PROT_WRITE);
     FAULTING("movb (%1), %%al", "r"(none));
     expect_page_fault(SEGV_ACCERR, none, USER);
     FAULTING("movb %%al, (%1)", "r"(readable + 77));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Threads: ids and what threads share, thread-local storage and FS base, cancellation, ends of threads
-// and of the process, signals to one thread, and many of them.
+// Threads: ids and what threads share, thread-local storage and FS base, cancellation, ends of
+// threads and of the process, signals to one thread, and many of them.
 #include "harness.h"
 
 #include <asm/prctl.h>
@@ -201,7 +201,8 @@ static void leader_ends_first(void *argument)
     pthread_exit(NULL);
 }
 
-TEST(ends, "exit and faults of a thread end all; a leader that ends first leaves the others running")
+TEST(ends,
+     "exit and faults of a thread end all; a leader that ends first leaves the others running")
 {
     EXITS(child(end_by_thread, (void *)19), 19);
     KILLED(child(fault_in_thread, (void *)64), SIGSEGV);
@@ -333,12 +334,12 @@ static int bare_thread(void *argument)
 TEST(clear_child_tid, "CLONE_CHILD_CLEARTID and set_tid_address: the word is cleared and woken")
 {
     static volatile int id;
-    uint8_t *stack = SUCCEED(
-        mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *stack =
+        SUCCEED(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                 CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID;
-    int made = SUCCEED(
-        clone(bare_thread, stack + 65536, flags, (void *)&id, &parent_id, NULL, &cleared));
+    int made =
+        SUCCEED(clone(bare_thread, stack + 65536, flags, (void *)&id, &parent_id, NULL, &cleared));
     while (cleared != 0)
         syscall(SYS_futex, &cleared, 0, 1, NULL, NULL, 0); // woken at its end
     REQUIRE_EQUAL(id, made);

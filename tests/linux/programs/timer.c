@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Timers and sleeping: interval timers of each clock, POSIX timers with their ways to tell, sleeps that
-// are neither too short nor far too long, alarms in a busy loop.
+// Timers and sleeping: interval timers of each clock, POSIX timers with their ways to tell, sleeps
+// that are neither too short nor far too long, alarms in a busy loop.
 #include "harness.h"
 
 #include <pthread.h>
@@ -181,7 +181,8 @@ TEST(sleep_until, "clock_nanosleep until a time: past ones return at once, drift
     }
     uint64_t all = now_ns() - start;
     REQUIRE(all >= 500000000 && all < 1500000000ull * slowness());
-    REQUIRE_EQUAL(clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, 1000000000}, NULL), EINVAL);
+    REQUIRE_EQUAL(clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, 1000000000}, NULL),
+                  EINVAL);
 }
 
 TEST(many_timers, "a hundred timers in any order expire in the order of their times")

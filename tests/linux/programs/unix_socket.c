@@ -60,7 +60,8 @@ static void talk(const struct sockaddr_un *name, socklen_t length)
     socklen_t peer_length = sizeof peer;
     SUCCEED(getpeername(client, (struct sockaddr *)&peer, &peer_length));
     REQUIRE_EQUAL(peer_length, length);
-    REQUIRE(memcmp(peer.sun_path, name->sun_path, length - offsetof(struct sockaddr_un, sun_path)) == 0);
+    REQUIRE(memcmp(peer.sun_path, name->sun_path,
+                   length - offsetof(struct sockaddr_un, sun_path)) == 0);
     char bytes[6] = "";
     write_all(client, "HELLO", 5);
     read_all(client, bytes, 5);
@@ -97,7 +98,9 @@ static ssize_t send_with(int socket, int kind, const void *data, size_t size)
 {
     char control[CMSG_SPACE(256 * sizeof(int))] __attribute__((aligned(8))) = {0};
     struct iovec part = {"m", 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = CMSG_SPACE(size)};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
@@ -111,7 +114,9 @@ static int receive_with(int socket, int kind, void *data, size_t size)
 {
     char control[CMSG_SPACE(256 * sizeof(int))] __attribute__((aligned(8))), byte;
     struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
                              .msg_controllen = CMSG_SPACE(size)};
     REQUIRE_EQUAL(recvmsg(socket, &message, 0), 1);
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -154,7 +159,8 @@ TEST(descriptors, "SCM_RIGHTS: open files of another process, which live on afte
     FAIL_WITH(send_with(pair[0], SCM_RIGHTS, &bad, sizeof bad), EBADF);
 }
 
-TEST(descriptor_cycle, "sockets sent through each other and closed are collected, and what else they hold")
+TEST(descriptor_cycle,
+     "sockets sent through each other and closed are collected, and what else they hold")
 {
     int ends[2];
     SUCCEED(pipe(ends));
@@ -231,7 +237,8 @@ TEST_WITHIN(large, "four megabytes there and back, both ways at once", 60)
         struct pollfd ready = {pair[0], (short)(POLLIN | (sent < sizeof bytes ? POLLOUT : 0)), 0};
         REQUIRE_EQUAL(poll(&ready, 1, 10000), 1);
         ssize_t count;
-        if ((ready.revents & POLLOUT) && (count = write(pair[0], bytes + sent, sizeof bytes - sent)) > 0)
+        if ((ready.revents & POLLOUT) &&
+            (count = write(pair[0], bytes + sent, sizeof bytes - sent)) > 0)
             sent += (size_t)count;
         if ((ready.revents & POLLIN) &&
             (count = read(pair[0], got + received, sizeof got - received)) > 0)

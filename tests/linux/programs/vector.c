@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The vector and x87 state belongs to its thread: kept across system calls, faults, signals and
-// switches to others that use it, inherited by fork and new threads, reset by exec; and a handler that
-// changes it in its ucontext changes it for good.
+// switches to others that use it, inherited by fork and new threads, reset by exec; and a handler
+// that changes it in its ucontext changes it for good.
 #include "harness.h"
 
 #include "harness_vector.h"
@@ -24,13 +24,13 @@ static void handle_with(int number, void (*handler)(int, siginfo_t *, void *))
 // --- The frame ----------------------------------------------------------------------------------
 
 // Offsets within the frame's XSAVE area, as Intel's manual (volume 1, 13.4) gives them.
-#define XSAVE_SOFTWARE   464 // bytes that Linux uses: struct _fpx_sw_bytes
-#define XSAVE_HEADER     512
-#define XSAVE_YMM        576 // of the standard format, TCG and hardware alike
-#define XSAVE_XMM        160
-#define FRAME_MAGIC      0x46505853u // FP_XSTATE_MAGIC1
-#define FRAME_END_MAGIC  0x46505845u // FP_XSTATE_MAGIC2
-#define HAS_X87_SSE_AVX  7u
+#define XSAVE_SOFTWARE  464 // bytes that Linux uses: struct _fpx_sw_bytes
+#define XSAVE_HEADER    512
+#define XSAVE_YMM       576 // of the standard format, TCG and hardware alike
+#define XSAVE_XMM       160
+#define FRAME_MAGIC     0x46505853u // FP_XSTATE_MAGIC1
+#define FRAME_END_MAGIC 0x46505845u // FP_XSTATE_MAGIC2
+#define HAS_X87_SSE_AVX 7u
 
 static uint8_t *xsave_of(void *context)
 {
@@ -95,7 +95,8 @@ static void change_frame(int number, siginfo_t *info, void *context)
     ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += 2;
 }
 
-TEST(frame_changes_vector_state, "YMM, MXCSR and x87 registers changed in the frame come back changed")
+TEST(frame_changes_vector_state,
+     "YMM, MXCSR and x87 registers changed in the frame come back changed")
 {
     handle_with(SIGILL, change_frame);
     vector_make(&before, 1);
@@ -159,7 +160,8 @@ static void return_with_forged_mxcsr(void *argument)
     handle_with(SIGILL, forge_mxcsr);
     vector_make(&before, 5);
     vector_around_ud2(&before, &after);
-    // Linux refuses the frame or leaves the reserved bits out, and TCG takes them: no harm is what counts.
+    // Linux refuses the frame or leaves the reserved bits out, and TCG takes them: no harm is what
+    // counts.
     _exit(5);
 }
 
@@ -307,7 +309,8 @@ TEST(kept_over_blocking, "the state of a thread that sleeps while others run")
     vector_make(&before, 10);
     pthread_t threads[4];
     for (uintptr_t i = 0; i < 4; i++)
-        ZERO(pthread_create(&threads[i], NULL, i % 2 ? hold_in_thread : use_nothing, (void *)(60 + i)));
+        ZERO(pthread_create(&threads[i], NULL, i % 2 ? hold_in_thread : use_nothing,
+                            (void *)(60 + i)));
     struct timespec time = {0, 30000000};
     for (int i = 0; i < 10; i++) {
         vector_around_call(&before, &after, SYS_nanosleep, (long)&time, 0, 0, 0);
@@ -353,8 +356,8 @@ TEST(clone_inherits, "a new thread begins with its creator's state")
 {
     if (!have_avx())
         skip("this processor has no AVX");
-    uint8_t *stack = SUCCEED(
-        mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    uint8_t *stack =
+        SUCCEED(mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     vector_make(&before, 14);
     thread_id_word = 1;
     long id = bare_thread(&before, stack + 65536, &thread_id_word);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the exec tests execute: one source, linked static, static-pie, dynamic and dynamic-pie. It looks
-// at the state a program begins with and says what it found; status 0 when all was well.
+// What the exec tests execute: one source, linked static, static-pie, dynamic and dynamic-pie. It
+// looks at the state a program begins with and says what it found; status 0 when all was well.
 #include <elf.h>
 #include <fcntl.h>
 #include <math.h>
