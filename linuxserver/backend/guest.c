@@ -59,8 +59,16 @@ static void system_call(struct uml_pt_regs *regs)
     // Nothing restarts it any more once its signals have been dealt with.
 }
 
+#define FAULT_BY_USER 4
+
+// An access that the processor itself makes on the program's behalf, as to a segment's descriptor, is
+// none that a page could help.
 static void page_fault(struct uml_pt_regs *regs)
 {
+    if (!(vcpu->error_code & FAULT_BY_USER)) {
+        guest_exception(regs, 14, vcpu->error_code);
+        return;
+    }
     regs->faultinfo = (struct faultinfo){
         .error_code = (int)vcpu->error_code, .cr2 = vcpu->fault_address, .trap_no = 14};
     segv_handler(SIGSEGV, NULL, regs);

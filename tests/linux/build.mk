@@ -47,5 +47,18 @@ $(call linux-subject,subject.c,subject-static-pie,-static-pie -fPIE -lm)
 $(call linux-subject,subject.c,subject-dynamic,-no-pie -lm)
 $(call linux-subject,subject.c,subject-pie,-pie -fPIE -lm)
 
+# What is copied to a node: the same without what only a debugger reads.
+$(LINUX_TESTS).stripped: $(LINUX_TEST_FILES)
+	$(call say,STRIP,$@)
+	$(Q)rm -rf $@ && cp -r $(LINUX_TESTS) $@ && find $@ -type f -exec strip {} +
+
+# The package tree of a node's disk: where the comparisons run on this machine.
+LINUX_TESTS_TREE := $(LINUX_TESTS)-tree
+$(LINUX_TESTS_TREE).made: linuxserver/initramfs/full.packages deploy/packages.sh deploy/node-files.sh
+	$(call say,TREE,$(LINUX_TESTS_TREE))
+	$(Q)deploy/node-files.sh full $(LINUX_TESTS_TREE) && touch $@
+
+LINUX_SUITE_FILES := $(LINUX_TESTS).stripped $(LINUX_TESTS_TREE).made $(O)/linux/disk-full.img
+
 .PHONY: linux-tests
-linux-tests: $(LINUX_TEST_FILES)
+linux-tests: $(LINUX_TESTS).stripped

@@ -1,0 +1,359 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# TAP: do ordinary Linux programs run on a node? The test programs, the comparisons of Debian's own
+# programs with this machine, and a large standard input, on one node that is brought up for it; with
+# --native on Debian's kernel in the same machine, which says whether the tests are right; with --host
+# the programs on this very machine.
+#
+#   tests/linux/run.sh [--build FOLDER] [--native|--host] [--only NAME]… [--memory MIB]
+#                      [--disk FILE|none] [--keep]
+#
+# NAME is a test program, a comparison (compare/NAME.sh or .py), or `input`. --keep leaves the machine
+# up. Environment: CORVUS_TEST_SLOWNESS (3) multiplies time limits; ARCHIVE_MEGABYTES (100) and
+# STRESS_OPS (1) say how much those comparisons do.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 2
+build=${CORVUS_BUILD:-build}
+place=node
+memory=512
+disk=full
+keep=no
+only=()
+
+fail_usage() {
+    sed -n 's/^# \{0,1\}//; 9,10p' "$0" >&2
+    printf 'linux: %s\n' "$1" >&2
+    exit 2
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --native) place=native ;;
+    --host) place=host ;;
+    --keep) keep=yes ;;
+    --build | --only | --memory | --disk)
+        [ $# -ge 2 ] || fail_usage "$1 needs a value"
+        case $1 in
+        --only) only+=("$2") ;;
+        *) printf -v "${1#--}" %s "$2" ;;
+        esac
+        shift
+        ;;
+    *) fail_usage "unknown argument '$1'" ;;
+    esac
+    shift
+done
+
+programs=$build/linux/tests
+tree=$build/linux/tests-tree
+results=$build/linux/results/$place
+name=linux-tests
+export CORVUS_TEST_SLOWNESS=${CORVUS_TEST_SLOWNESS:-3}
+case $place in
+node) machine=(./qemu-cluster.sh --name "$name") ;;
+native) machine=(tests/linux/native/machine.sh --build "$build") ;;
+host) export CORVUS_TEST_SLOWNESS=1 ;;
+esac
+
+# Where the programs are over there.
+there=/var/tmp/linux-tests
+
+# --- TAP ----------------------------------------------------------------------------------------
+
+number=0
+failures=0
+
+result() {
+    number=$((number + 1))
+    if [ "$1" = ok ]; then
+        echo "ok $number - $2"
+    else
+        echo "not ok $number - $2"
+        failures=$((failures + 1))
+    fi
+}
+
+comment() {
+    sed 's/^/# /'
+}
+
+wanted() {
+    local one
+    [ ${#only[@]} -gt 0 ] || return 0
+    for one in "${only[@]}"; do
+        if [ "$one" = "$1" ]; then
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Whether this test may be skipped here: there is a line for it.
+may_be_skipped() {
+    local where program test
+    while read -r where program test _; do
+        case $where in
+        "$place" | any) ;;
+        emulated) [ "$place" != host ] || continue ;;
+        *) continue ;;
+        esac
+        if [ "$program" = "$1" ] && { [ "$test" = "$2" ] || [ "$test" = '*' ]; }; then
+            return 0
+        fi
+    done <tests/linux/skips
+    return 1
+}
+
+# --- The machine --------------------------------------------------------------------------------
+
+# in_place [KEY=VALUE…] -- COMMAND…: runs it there.
+in_place() {
+    local variables=()
+    while [ "$1" != -- ]; do
+        variables+=(-e "$1")
+        shift
+    done
+    "${machine[@]}" exec ${variables[@]+"${variables[@]}"} 1 "$@"
+}
+
+start_machine() {
+    local options=(-m "$memory")
+    if [ "$disk" != none ]; then
+        if [ "$place" = native ] && [ "$disk" = full ]; then
+            disk=$build/linux/disk-full.img
+        fi
+        options+=(--disk "$disk")
+    else
+        there=/tmp/linux-tests
+    fi
+    "${machine[@]}" up "${options[@]}" >"$results/up" 2>&1 &&
+        in_place -- mkdir -p "$there" &&
+        "${machine[@]}" cp "$programs.stripped/." "1:$there" >>"$results/up" 2>&1 &&
+        in_place -- sh -c 'echo core >/proc/sys/kernel/core_pattern; ulimit -n 30000; ip link set lo up'
+}
+
+# What must not be in a node's log. On Debian's kernel some of it is QEMU's doing.
+bad_lines='PANIC|Kernel panic|Oops|BUG:|WARNING: |scheduling while atomic|init: linux ended|bad page'
+
+machine_is_well() {
+    in_place -- true </dev/null >/dev/null 2>&1 &&
+        { [ "$place" != node ] || ! "${machine[@]}" log 1 | grep -a -q -E "$bad_lines"; }
+}
+
+restarts=0
+
+# After a program that has harmed the machine the next one gets a new one.
+look_after_machine() {
+    [ "$place" != host ] || return 0
+    if machine_is_well; then
+        return
+    fi
+    result "not ok" "the machine is well after $1"
+    "${machine[@]}" log 1 2>/dev/null | tr -d '\r' | tail -n 25 | tee "$results/$1.log" | comment
+    restarts=$((restarts + 1))
+    "${machine[@]}" down >/dev/null 2>&1
+    if [ "$restarts" -gt 5 ] || ! start_machine; then
+        echo "Bail out! the machine does not come up again"
+        exit 1
+    fi
+}
+
+finish() {
+    if [ "$place" != host ] && [ "$keep" = no ]; then
+        "${machine[@]}" down >/dev/null 2>&1
+    fi
+    rm -f "$results/input"
+}
+
+# --- The programs -------------------------------------------------------------------------------
+
+# Reads TAP of one program and judges each line: skips that are not allowed are failures.
+judge_program() {
+    local title=$1 program=${1%% *} line test planned=0 seen=0
+    program=${program#dynamic/}
+    while IFS= read -r line; do
+        case $line in
+        1..*) planned=${line#1..} ;;
+        'ok '* | 'not ok '*)
+            seen=$((seen + 1))
+            test=${line#*- }
+            test=${test%%:*}
+            case $line in
+            'ok '*'# SKIP'*)
+                if may_be_skipped "$program" "$test"; then
+                    result ok "$title: ${line#*- }"
+                else
+                    result "not ok" "$title: ${line#*- }" | sed 's/# SKIP/(skipped, which is not allowed here:)/'
+                    # The pipe made a process of it.
+                    number=$((number + 1))
+                    failures=$((failures + 1))
+                fi
+                ;;
+            'ok '*) result ok "$title: ${line#*- }" ;;
+            *) result "not ok" "$title: ${line#*- }" ;;
+            esac
+            ;;
+        *) printf '%s\n' "$line" | comment | sed 's/^# # /# /' ;;
+        esac
+    done
+    if [ "$planned" -eq 0 ] || [ "$planned" -ne "$seen" ]; then
+        result "not ok" "$title: $seen of $planned tests ran"
+    fi
+}
+
+# run_program TITLE PATH [KEY=VALUE…]
+run_program() {
+    local title=$1 path=$2 output limit=$((200 * CORVUS_TEST_SLOWNESS))
+    shift 2
+    output=$results/${title//[\/ ]/-}.tap
+    if [ "$place" = host ]; then
+        env CORVUS_TEST_PLACE=host "$@" timeout "$limit" "$programs/$path" </dev/null >"$output" 2>&1
+    else
+        in_place CORVUS_TEST_PLACE="$place" CORVUS_TEST_SLOWNESS="$CORVUS_TEST_SLOWNESS" "$@" \
+            -- timeout "$limit" "$there/$path" </dev/null >"$output" 2>&1
+    fi
+    judge_program "$title" <"$output"
+    look_after_machine "$title"
+}
+
+run_programs() {
+    local source program
+    for source in tests/linux/programs/*.c; do
+        program=$(basename "$source" .c)
+        case $program in harness*) continue ;; esac
+        wanted "$program" || continue
+        run_program "$program" "$program"
+        if [ -e "$programs/dynamic/$program" ]; then
+            run_program "dynamic/$program" "dynamic/$program"
+        fi
+        case $program in
+        file | mmap_file | pipe | lock)
+            # On the disk's ext4, too: /tmp is a tmpfs.
+            if [ "$place" != host ] && [ "$disk" != none ]; then
+                run_program "$program on ext4" "$program" CORVUS_TEST_FOLDER=/var/tmp
+            fi
+            ;;
+        esac
+    done
+}
+
+# --- The comparisons ----------------------------------------------------------------------------
+
+parameters=(ARCHIVE_MEGABYTES="${ARCHIVE_MEGABYTES:-100}" STRESS_OPS="${STRESS_OPS:-1}")
+
+# What the script prints here, made again when the script or the tree is newer.
+expected_output() {
+    local script=$1 output=$2
+    if [ ! -e "$output" ] || [ "$script" -nt "$output" ] || [ "$tree.made" -nt "$output" ] ||
+        [ "$(cat "$output.parameters")" != "${parameters[*]}" ]; then
+        tests/linux/compare/reference.sh "$tree" "$script" "${parameters[@]}" >"$output.new" 2>"$output.messages" &&
+            mv "$output.new" "$output"
+        echo "${parameters[*]}" >"$output.parameters"
+    fi
+    [ -s "$output" ]
+}
+
+run_comparison() {
+    local script=$1 title=$2 expected=$build/linux/expected/$2 output=$results/$2.out
+    if ! expected_output "$script" "$expected"; then
+        tail -n 5 "$expected.messages" | comment
+        result "not ok" "compare $title: it runs on this machine"
+        return
+    fi
+    in_place -- sh -c 'rm -rf /var/tmp/compare; mkdir /var/tmp/compare'
+    in_place -- sh -c 'cat >/var/tmp/script; chmod 755 /var/tmp/script' <"$script"
+    in_place -- timeout $((300 * CORVUS_TEST_SLOWNESS)) /usr/bin/env -i \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "${parameters[@]}" \
+        sh -c 'cd /var/tmp/compare && exec /var/tmp/script' </dev/null >"$output" 2>"$output.messages"
+    if diff -u --label here --label there "$expected" "$output" >"$output.diff"; then
+        result ok "compare $title: the same output"
+    else
+        head -n 30 "$output.diff" | comment
+        tail -n 5 "$output.messages" | comment
+        result "not ok" "compare $title: the same output"
+    fi
+    look_after_machine "$title"
+}
+
+run_comparisons() {
+    local script title
+    [ "$place" != host ] || return 0
+    mkdir -p "$build/linux/expected"
+    for script in tests/linux/compare/*.sh tests/linux/compare/*.py; do
+        title=$(basename "${script%.*}")
+        if [ "$title" = reference ] || ! wanted "$title"; then
+            continue
+        fi
+        if [ "$disk" = none ]; then
+            result "not ok" "compare $title: needs a disk"
+            continue
+        fi
+        run_comparison "$script" "$title"
+    done
+}
+
+# --- A large standard input ---------------------------------------------------------------------
+
+run_input() {
+    local size=$((50 * 1024 * 1024)) here sums=() i
+    if [ "$place" = host ] || ! wanted input; then
+        return
+    fi
+    head -c "$size" /dev/urandom >"$results/input"
+    here=$(sha256sum <"$results/input")
+    if [ "$(in_place -- sha256sum <"$results/input")" = "$here" ]; then
+        result ok "input: sha256sum of 50 MB of random bytes through exec"
+    else
+        result "not ok" "input: sha256sum of 50 MB of random bytes through exec"
+    fi
+    if [ "$(in_place -- cat <"$results/input" | sha256sum)" = "$here" ]; then
+        result ok "input: 50 MB there and back"
+    else
+        result "not ok" "input: 50 MB there and back"
+    fi
+    for i in 1 2 3 4; do
+        head -c $((size / 10)) "$results/input" | in_place -- sha256sum >"$results/input.$i" &
+        sums+=($!)
+    done
+    for i in "${sums[@]}"; do
+        wait "$i"
+    done
+    here=$(head -c $((size / 10)) "$results/input" | sha256sum)
+    if [ "$(cat "$results"/input.? | sort -u)" = "$here" ]; then
+        result ok "input: four at once"
+    else
+        result "not ok" "input: four at once"
+    fi
+    rm -f "$results"/input.?
+}
+
+# --- All of it ----------------------------------------------------------------------------------
+
+rm -rf "$results"
+mkdir -p "$results"
+if [ ! -e "$programs.stripped" ]; then
+    echo "Bail out! $programs.stripped is not there: make linux-tests"
+    exit 1
+fi
+trap finish EXIT
+trap 'exit 130' INT TERM HUP
+if [ "$place" != host ] && ! start_machine; then
+    tail -n 20 "$results/up" | comment
+    echo "Bail out! the machine does not come up"
+    exit 1
+fi
+run_programs
+run_comparisons
+run_input
+if [ "$place" = node ]; then
+    "${machine[@]}" log 1 >"$results/log"
+    if grep -a -E "$bad_lines" "$results/log" | head -n 10 | comment | grep .; then
+        result "not ok" "nothing bad in the node's log"
+    else
+        result ok "nothing bad in the node's log"
+    fi
+fi
+echo "1..$number"
+[ "$failures" -eq 0 ]
