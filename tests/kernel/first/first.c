@@ -7,6 +7,16 @@
 #include <corvus/boot.h>
 #include <corvus/trace.h>
 
+// There is no C library; compilers call this all the same.
+void *memset(void *to, int value, size_t bytes);
+void *memset(void *to, int value, size_t bytes)
+{
+    void *at = to;
+
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(bytes) : "a"(value) : "memory");
+    return to;
+}
+
 #define INFORMATION ((const struct boot_information *)BOOT_INFO_ADDRESS)
 #define DEVICE_AT   0x20000000000ull // where it is mapped
 #define BACK_AT     0x30000000000ull // where pages come back
