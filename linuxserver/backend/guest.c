@@ -61,8 +61,8 @@ static void system_call(struct uml_pt_regs *regs)
 
 #define FAULT_BY_USER 4
 
-// An access that the processor itself makes on the program's behalf, as to a segment's descriptor, is
-// none that a page could help.
+// An access that the processor itself makes on the program's behalf, as to a segment's descriptor,
+// is none that a page could help.
 static void page_fault(struct uml_pt_regs *regs)
 {
     if (!(vcpu->error_code & FAULT_BY_USER)) {
