@@ -46,6 +46,6 @@ $(LINUX_BENCH)/kernel/boot: tests/linux/bench/kernel.sh deploy/packages.sh
 	$(Q)touch $@
 
 # What runs on the host, and what else machines need; a node's own files are in `all`.
-LINUX_BENCH_HOST_FILES := $(addprefix $(LINUX_BENCH)/,bench program.c tools/usr/bin/tcc)
-LINUX_BENCH_FILES := $(LINUX_BENCH_HOST_FILES) $(addprefix $(LINUX_BENCH)/,send-symbols mark \
+LINUX_BENCH_HOST_FILES := $(addprefix $(LINUX_BENCH)/,bench mark program.c tools/usr/bin/tcc)
+LINUX_BENCH_FILES := $(LINUX_BENCH_HOST_FILES) $(addprefix $(LINUX_BENCH)/,send-symbols \
   count.so kernel/boot) $(LINUX_BENCH_INITRAMFS)
