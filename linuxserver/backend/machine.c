@@ -195,7 +195,7 @@ void machine_interrupts(unsigned long bits, struct uml_pt_regs *regs)
 
 static uint64_t chunk_base(unsigned long chunk)
 {
-    uint64_t physical, bytes;
+    uint64_t physical = 0, bytes = 0;
 
     if (chunk_bases[chunk] != CHUNK_UNKNOWN)
         return chunk_bases[chunk];

@@ -96,12 +96,14 @@ core_initcall(register_clock);
 
 static int __init make_vdso(void)
 {
-    BUG_ON(vdso_image_end - vdso_image > PAGE_SIZE);
+    size_t bytes = (unsigned long)vdso_image_end - (unsigned long)vdso_image;
+
+    BUG_ON(bytes > PAGE_SIZE);
     code_pages[0] = alloc_page(GFP_KERNEL | __GFP_ZERO);
     data_pages[0] = alloc_page(GFP_KERNEL | __GFP_ZERO);
     if (!code_pages[0] || !data_pages[0])
         return -ENOMEM;
-    memcpy(page_address(code_pages[0]), vdso_image, vdso_image_end - vdso_image);
+    memcpy(page_address(code_pages[0]), vdso_image, bytes);
     data = page_address(data_pages[0]);
     server_clock(&data->tsc_base, &data->tsc_multiplier, &data->tsc_shift);
     return pvclock_gtod_register_notifier(&timekeeper_notifier);
