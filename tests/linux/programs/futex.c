@@ -105,11 +105,11 @@ TEST(errors, "another value is EAGAIN, time-outs ETIMEDOUT, bad words EFAULT or 
 TEST(absolute_time, "FUTEX_WAIT_BITSET waits until a time of the monotonic or the real clock")
 {
     struct timespec time;
+    uint64_t start_time = now_ns(); // before, or a delay in between would be missed later
     clock_gettime(CLOCK_MONOTONIC, &time);
     time.tv_nsec += 30000000;
     time.tv_sec += time.tv_nsec / 1000000000;
     time.tv_nsec %= 1000000000;
-    uint64_t start_time = now_ns();
     FAIL_WITH(futex(&first, FUTEX_WAIT_BITSET, 0, &time, NULL, ~0u), ETIMEDOUT);
     REQUIRE(now_ns() - start_time >= 30000000);
     clock_gettime(CLOCK_REALTIME, &time);
