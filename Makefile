@@ -8,7 +8,7 @@ COMPILER ?= gcc
 OPTIMIZE ?= -O2
 
 # Parts, in the order in which their fragments need each other.
-PARTS := lib kernel init linuxserver tests
+PARTS := lib kernel init netipc dsm pagers linuxserver deploy tests
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -17,6 +17,9 @@ PARTS := lib kernel init linuxserver tests
 # The single-letter options, read before anything is added to them.
 short_options := $(firstword -$(MAKEFLAGS))
 MAKEFLAGS += --no-builtin-rules
+# As many at once as there are processors, unless -j says otherwise; several goals one by one, for one of
+# them may be a bench.
+MAKEFLAGS += $(if $(word 2,$(MAKECMDGOALS)),,--jobs=$(shell nproc))
 # Old values of the environment must not leak into the outputs.
 CFLAGS :=
 LDFLAGS :=
@@ -102,14 +105,21 @@ compile-rules = $(eval $(call compile-rules-template,$(1)))
 
 # $(call native-program,FILE,SOURCES): a rule for a native task FILE. lib/build.mk sets what it is
 # compiled and linked with: native_CC, native_FLAGS, NATIVE_LINK (the linker and its options),
-# NATIVE_START (objects before the program's) and NATIVE_LIBRARIES.
+# NATIVE_START (objects before the program's) and NATIVE_LIBRARIES. LIBRARIES_<file name>, if set,
+# are further libraries of that program.
 define native-program-rule
-$(1): $(call objects-of,native,$(2)) $(NATIVE_START) $(NATIVE_LIBRARIES)
+$(1): $(call objects-of,native,$(2)) $(LIBRARIES_$(notdir $(1))) $(NATIVE_START) $(NATIVE_LIBRARIES)
 	$$(call say,LINK,$$@)
 	$(Q)mkdir -p $$(@D)
-	$(Q)$(NATIVE_LINK) -o $$@ $(NATIVE_START) $(call objects-of,native,$(2)) $(NATIVE_LIBRARIES)
+	$(Q)$(NATIVE_LINK) -o $$@ $(NATIVE_START) $(call objects-of,native,$(2)) \
+	  $(LIBRARIES_$(notdir $(1))) $(NATIVE_LIBRARIES)
 endef
 native-program = $(eval $(call native-program-rule,$(1),$(2)))
+
+# A node keeps its programs in memory, to start them again: without what only debuggers want.
+$(O)/%.stripped: $(O)/%.elf
+	$(call say,STRIP,$@)
+	$(Q)objcopy -S $< $@
 
 # $(call module-list,FILE,NAME=PATH…): a rule for a module list (see deploy/boot.sh) with one line
 # for each module; MODULE_ARGUMENTS_NAME, if set, are further arguments of that module.
@@ -157,11 +167,22 @@ all: $(ALL) ## build all that exists, installing missing packages first
 .PHONY: help
 help: ## list the targets
 	@echo 'make [TARGET] [COMPILER=gcc|clang] [OPTIMIZE=-O2] [V=1] [DEPENDENCIES=no]'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(wildcard Makefile $(PARTS:%=%/build.mk)) | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
 	  while IFS='|' read -r target text; do printf '  %-13s%s\n' "$$target" "$$text"; done
 
 .PHONY: iso
-iso: $(O)/corvus.iso ## a bootable image for BIOS and UEFI: build/corvus.iso
+iso: $(O)/corvus.iso ## a bootable image for BIOS and UEFI, disc and USB stick: build/corvus.iso
+
+# The machines of a real boot LAN: their cards' addresses, one a line (without: those of eight nodes in
+# QEMU), and the cluster's name. docs/netboot.md tells what to do with the folder.
+NODES ?= -
+CLUSTER ?= default
+
+.PHONY: netboot
+netboot: $(NODE_FILES) $(O)/node.modules ## a folder for a boot server: build/netboot (NODES=FILE CLUSTER=default)
+	$(call say,NETBOOT,$(O)/netboot)
+	$(Q)umask 077 && deploy/netboot/nodes.sh '$(NODES)' '$(CLUSTER)' $(O)/netboot.key >$(O)/netboot.nodes
+	$(Q)deploy/netboot/directory.sh $(O)/netboot $(KERNEL) $(O)/node.modules $(O)/netboot.nodes
 
 .PHONY: docs
 docs: $(DOCS) ## the pages of docs/ that are made from sources

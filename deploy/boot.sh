@@ -12,11 +12,15 @@ set -eu
 usage() {
     cat <<'END'
 usage: deploy/boot.sh [option…] [-- QEMU-OPTION…]
-  --boot direct|grub|uefi   QEMU's own loader, or the ISO under BIOS or UEFI (default: direct)
+  --boot direct             by QEMU's own loader (default)
+         iso|iso-uefi       by GRUB from the image as a disc, under BIOS or UEFI
+         usb|usb-uefi       the same image as a USB stick
+         ipxe               from the LAN, by iPXE in the network card's ROM (BIOS)
+         pxe-uefi           from the LAN, by UEFI firmware
   --kernel FILE             for direct (default: build/kernel/corvus.elf)
   --modules FILE            module list, for direct (default: build/node.modules)
   --append TEXT             kernel command line, for direct
-  --iso FILE                for grub and uefi (default: build/corvus.iso)
+  --iso FILE                for iso and usb (default: build/corvus.iso)
   --memory MIB              (default: 256)
   --cpu MODEL               (default: max)
   --icount                  the clock counts instructions; never with KVM
@@ -24,6 +28,11 @@ usage: deploy/boot.sh [option…] [-- QEMU-OPTION…]
   --console PATH            a socket for typing on the serial line; --serial names the log then
   --agent PATH              a socket that is the channel to the agent in the node's Linux
   --disk FILE               a raw image as a virtio disk; what is written to it is lost at the end
+  --nic virtio|e1000        a network card, with --mac ADDRESS, on the virtual LAN of deploy/wire:
+  --nic-socket PATH         the card's socket
+  --wire PATH               the LAN's socket for it; or on a bridge, for which root is needed:
+  --tap NAME                a tap device that is there already
+  --namespace NAME          the network namespace that it is in
   --qmp PATH                control socket
   --pid-file FILE           gets the process id and its start time
   --timeout SECONDS         end the machine after that time
@@ -56,6 +65,10 @@ modules_for_qemu() {
     echo "$joined"
 }
 
+need_image() {
+    [ -r "$iso" ] || fail "image $iso is not there; build it with make iso"
+}
+
 firmware_options() {
     local initrd
     case $boot in
@@ -68,13 +81,21 @@ firmware_options() {
             qemu+=(-initrd "$initrd")
         fi
         ;;
-    grub | uefi)
-        [ -r "$iso" ] || fail "image $iso is not there; build it with make iso"
+    iso | iso-uefi)
+        need_image
         qemu+=(-cdrom "$iso" -boot d)
+        ;;
+    usb | usb-uefi)
+        need_image
+        qemu+=(-drive "if=none,id=stick,format=raw,snapshot=on,file=$iso" -device qemu-xhci
+            -device "usb-storage,drive=stick,bootindex=0")
+        ;;
+    ipxe | pxe-uefi)
+        [ "$nic" != "" ] || wrong_arguments "--boot $boot needs a network card"
         ;;
     *) wrong_arguments "no boot path '$boot'" ;;
     esac
-    if [ "$boot" = uefi ]; then
+    if [[ $boot = *-uefi ]]; then
         [ -r "$ovmf" ] || fail "$ovmf is not there; deploy/dependencies.sh machine installs it"
         qemu+=(-bios "$ovmf")
     fi
@@ -105,6 +126,33 @@ linux_options() {
         qemu+=(-drive "if=none,id=disk,format=raw,snapshot=on,file=$disk"
             -device "virtio-blk-pci,drive=disk")
     fi
+}
+
+# The network card. Its MTU is the wire's. Its ROM, iPXE, is there to boot by; UEFI has drivers of its
+# own.
+nic_options() {
+    local device netdev
+    [ -n "$nic" ] || return 0
+    case $nic in
+    virtio) device=virtio-net-pci,host_mtu=9000 ;;
+    e1000) device=e1000 ;;
+    *) wrong_arguments "no network card '$nic'" ;;
+    esac
+    [ -n "$mac" ] || wrong_arguments "--nic needs --mac"
+    if [ -n "$tap" ]; then
+        netdev=tap,id=lan,ifname=$tap,script=no,downscript=no
+    elif [ -n "$nic_socket" ] && [ -n "$wire" ]; then
+        netdev=dgram,id=lan,local.type=unix,local.path=$nic_socket,remote.type=unix,remote.path=$wire
+    else
+        wrong_arguments "--nic needs --nic-socket and --wire, or --tap"
+    fi
+    device+=,netdev=lan,mac=$mac
+    case $boot in
+    ipxe) device+=,bootindex=0 ;;
+    pxe-uefi) device+=,bootindex=0,romfile= ;;
+    *) device+=,romfile= ;;
+    esac
+    qemu+=(-netdev "$netdev" -device "$device")
 }
 
 # QEMU separates options by commas.
@@ -149,6 +197,12 @@ serial=stdio
 console=
 agent=
 disk=
+nic=
+mac=
+nic_socket=
+wire=
+tap=
+namespace=
 qmp=
 pid_file=
 timeout=
@@ -161,7 +215,8 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --boot | --kernel | --modules | --append | --iso | --memory | --cpu | --serial | --console | \
-        --agent | --disk | --qmp | --pid-file | --timeout)
+        --agent | --disk | --nic | --mac | --nic-socket | --wire | --tap | \
+        --namespace | --qmp | --pid-file | --timeout)
         [ $# -ge 2 ] || wrong_arguments "$1 needs a value"
         name=${1#--}
         printf -v "${name//-/_}" %s "$2"
@@ -188,13 +243,18 @@ qemu=(qemu-system-x86_64 -machine "pc,graphics=off" -m "$memory" -nodefaults -di
     -no-reboot -device "isa-debug-exit,iobase=0xf4,iosize=0x04")
 firmware_options
 accelerator_options
-refuse_commas "$serial" "$console" "$agent" "$disk"
+refuse_commas "$serial" "$console" "$agent" "$disk" "$mac" "$nic_socket" "$wire" \
+    "$tap" "$iso"
 serial_options
 linux_options
+nic_options
 if [ -n "$qmp" ]; then
     qemu+=(-qmp "unix:$qmp,server=on,wait=off")
 fi
 qemu+=("$@")
+if [ -n "$namespace" ]; then
+    qemu=(ip netns exec "$namespace" "${qemu[@]}")
+fi
 if [ -n "$timeout" ]; then
     qemu=(timeout --foreground "$timeout" "${qemu[@]}")
 fi

@@ -10,12 +10,12 @@ set -eu
 
 declare -A packages=(
     # Recommended packages are not installed, so what a compiler only recommends is named here.
-    [build]="gcc make binutils libc6-dev dpkg-dev xz-utils linux-source-6.1
-            bc flex bison ccache musl-tools python3 e2fsprogs fakeroot"
-    [boot]="grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools"
-    [machine]="qemu-system-x86 ovmf"
+    [build]="gcc make binutils libc6-dev libssl-dev dpkg-dev xz-utils linux-source-6.1
+            bc flex bison ccache musl-tools python3 e2fsprogs fakeroot zstd"
+    [boot]="grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools ipxe"
+    [machine]="qemu-system-x86 ovmf ipxe-qemu dnsmasq-base iproute2"
     [test]="perl python3 gdb clang clang-format clang-tidy libclang-rt-14-dev lld cppcheck
-            shellcheck sparse procps"
+            shellcheck sparse procps spin"
 )
 
 usage() {

@@ -6,8 +6,7 @@
 #
 #   deploy/initramfs.sh VARIANT OUTPUT [PROGRAM…]     VARIANT: small or full
 #
-# It is not compressed: loaders put it into memory as it is, Linux copies it from there, and the
-# module's memory is given back, so that compression would only cost time.
+# It is not compressed; make does that for nodes, where init keeps it in memory.
 set -eu
 
 usage="usage: deploy/initramfs.sh small|full OUTPUT [PROGRAM…]"

@@ -42,7 +42,8 @@ mkdir -p "$(dirname "$output")"
 tree=$(mktemp -d "$output.XXXXXX")
 trap 'rm -rf "$tree" "$output.partial"' EXIT
 mkdir -p "$tree/boot/grub"
-cp "$kernel" "$tree/boot/corvus.elf"
+# Without sections that no firmware has a use for: GRUB would read the debugger's, too, slowly.
+objcopy -S "$kernel" "$tree/boot/corvus.elf" || fail "$kernel could not be stripped"
 {
     echo "    multiboot2 /boot/corvus.elf $command_line"
     place_modules "$list" || fail "a module of $list could not be copied"

@@ -6,6 +6,8 @@
 
 #include "config_words.h"
 
+#include <corvus/types.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +139,19 @@ static bool key_memory(struct parser *parser, const struct config_words *words)
     return take_bytes(parser, words->words[1], 64 << 10, &parser->server->memory);
 }
 
+static bool key_stack(struct parser *parser, const struct config_words *words)
+{
+    uint64_t *stack = &parser->server->stack;
+
+    if (!take_bytes(parser, words->words[1], 16 << 10, stack))
+        return false;
+    if (*stack > CONFIG_STACK_MAX)
+        return mistake(parser, "%.40s is too much: at most %llu bytes", words->words[1],
+                       (unsigned long long)CONFIG_STACK_MAX);
+    *stack = (*stack + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    return true;
+}
+
 static bool key_quota(struct parser *parser, const struct config_words *words)
 {
     const char *word = words->words[1];
@@ -247,6 +262,14 @@ static bool key_testsuite(struct parser *parser, const struct config_words *word
     return true;
 }
 
+static bool key_allocator(struct parser *parser, const struct config_words *words)
+{
+    if (words->count == 3 && !take_number(parser, words->words[2], CONFIG_PRIORITY_MAX,
+                                          &parser->config->allocator_priority))
+        return false;
+    return take_bytes(parser, words->words[1], 64 << 10, &parser->config->allocator);
+}
+
 // --- Stanzas --------------------------------------------------------------
 
 // Ends the stanza: one with a mistake is taken back.
@@ -267,6 +290,7 @@ static struct config_server *open_stanza(struct parser *parser)
         server = &parser->config->servers[parser->config->count++];
     *server = (struct config_server){
         .memory = CONFIG_MEMORY_DEFAULT,
+        .stack = CONFIG_STACK_DEFAULT,
         .quota = CONFIG_QUOTA_DEFAULT,
         .priority = CONFIG_PRIORITY_DEFAULT,
         .backoff_ms = CONFIG_BACKOFF_DEFAULT_MS,
@@ -299,21 +323,24 @@ static const struct key {
     bool (*take)(struct parser *parser, const struct config_words *words);
     uint32_t words_min, words_max; // with the key itself
     bool repeats;
+    bool of_node; // stands before the first stanza
 } keys[] = {
-    {"server", key_server, 1, CONFIG_WORDS_MAX, true},
-    {"module", key_module, 2, 2, false},
-    {"arguments", key_arguments, 2, CONFIG_WORDS_MAX, true},
-    {"environment", key_environment, 2, CONFIG_WORDS_MAX, true},
-    {"memory", key_memory, 2, 2, false},
-    {"quota", key_quota, 2, 2, false},
-    {"priority", key_priority, 2, 2, false},
-    {"restart", key_restart, 2, 6, false},
-    {"privileges", key_privileges, 2, CONFIG_WORDS_MAX, true},
-    {"after", key_after, 2, CONFIG_WORDS_MAX, true},
-    {"after-end", key_after_end, 2, CONFIG_WORDS_MAX, true},
-    {"requires", key_requires, 2, CONFIG_WORDS_MAX, true},
-    {"modules", key_modules, 2, CONFIG_WORDS_MAX, true},
-    {"testsuite", key_testsuite, 1, 1, false},
+    {"server", key_server, 1, CONFIG_WORDS_MAX, true, false},
+    {"module", key_module, 2, 2, false, false},
+    {"arguments", key_arguments, 2, CONFIG_WORDS_MAX, true, false},
+    {"environment", key_environment, 2, CONFIG_WORDS_MAX, true, false},
+    {"memory", key_memory, 2, 2, false, false},
+    {"stack", key_stack, 2, 2, false, false},
+    {"quota", key_quota, 2, 2, false, false},
+    {"priority", key_priority, 2, 2, false, false},
+    {"restart", key_restart, 2, 6, false, false},
+    {"privileges", key_privileges, 2, CONFIG_WORDS_MAX, true, false},
+    {"after", key_after, 2, CONFIG_WORDS_MAX, true, false},
+    {"after-end", key_after_end, 2, CONFIG_WORDS_MAX, true, false},
+    {"requires", key_requires, 2, CONFIG_WORDS_MAX, true, false},
+    {"modules", key_modules, 2, CONFIG_WORDS_MAX, true, false},
+    {"testsuite", key_testsuite, 1, 1, false, false},
+    {"allocator", key_allocator, 2, 3, false, true},
 };
 #define KEY_COUNT (sizeof keys / sizeof keys[0])
 
@@ -324,10 +351,13 @@ static bool take_key(struct parser *parser, size_t index, const struct config_wo
         return mistake(parser, "'%s' needs a value", key->word);
     if (words->count > key->words_max)
         return mistake(parser, "'%s' has too many values", key->word);
-    if (key->take != key_server && parser->server == NULL)
+    if (key->of_node && parser->server != NULL)
+        return mistake(parser, "'%s' behind the first 'server' line", key->word);
+    if (!key->of_node && key->take != key_server && parser->server == NULL)
         return mistake(parser, "'%s' before the first 'server' line", key->word);
     if (!key->repeats && (parser->seen & 1u << index))
-        return mistake(parser, "'%s' a second time for '%s'", key->word, parser->server->name);
+        return mistake(parser, key->of_node ? "'%s' a second time" : "'%s' a second time for '%s'",
+                       key->word, key->of_node ? "" : parser->server->name);
     parser->seen |= 1u << index;
     return key->take(parser, words);
 }
@@ -421,6 +451,8 @@ uint32_t config_parse(const char *text, size_t length, struct config *config,
 {
     struct parser parser = {.config = config, .report = report, .context = context};
     config->count = 0;
+    config->allocator = 0;
+    config->allocator_priority = CONFIG_PRIORITY_ALLOCATOR;
     for (size_t start = 0; start < length;) {
         const char *newline = memchr(text + start, '\n', length - start);
         size_t end = newline == NULL ? length : (size_t)(newline - text);

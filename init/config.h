@@ -18,8 +18,11 @@
 #define CONFIG_MESSAGE_MAX      160
 
 #define CONFIG_MEMORY_DEFAULT     (16ull << 20)
+#define CONFIG_STACK_DEFAULT      (256ull << 10)
+#define CONFIG_STACK_MAX          (16ull << 20)
 #define CONFIG_QUOTA_DEFAULT      (1ull << 20)
 #define CONFIG_PRIORITY_DEFAULT   128
+#define CONFIG_PRIORITY_ALLOCATOR 80  // of tasks of strangers, by default: below Linux
 #define CONFIG_PRIORITY_MAX       199 // init, at 200, stays able to end what runs wild
 #define CONFIG_BACKOFF_DEFAULT_MS 100
 #define CONFIG_BACKOFF_MAX_MS     60000
@@ -56,6 +59,7 @@ struct config_server {
     struct config_names modules;   // boot modules that it may read
     struct config_names requires;  // services that must have been checked in
     uint64_t memory;               // bytes it may take from init
+    uint64_t stack;                // of this, bytes of its main thread's stack; whole pages
     uint64_t quota;                // bytes of kernel memory
     uint32_t quota_share;          // or, when not 0, percent of what init has at the server's start
     uint32_t priority;
@@ -67,6 +71,8 @@ struct config_server {
 };
 
 struct config {
+    uint64_t allocator; // bytes for tasks that others have init make (allocator.h); 0: none
+    uint32_t allocator_priority; // what their threads have at most
     uint32_t count;
     struct config_server servers[CONFIG_SERVERS_MAX];
 };

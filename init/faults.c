@@ -30,10 +30,11 @@ static const char *const exception_names[] = {
     [21] = "control flow",
 };
 
-void faults_serve_page(struct child *child, const struct message *request, struct message *reply)
+void faults_serve_page(const struct memory_account *memory, const struct message *request,
+                       struct message *reply)
 {
     uint64_t address = request->words[0], access = request->words[1];
-    const struct region *region = regions_find(&child->memory.regions, address);
+    const struct region *region = regions_find(&memory->regions, address);
     *reply = (struct message){.tag = 1};
     if (region == NULL || (region->access & access) != access) {
         reply->words[0] = region == NULL ? ERR_NOT_MAPPED : ERR_ACCESS_DENIED;

@@ -81,9 +81,9 @@ static const char *load_segments(struct child *child, const struct boot_module *
 static const char *make_stack(struct child *child, const struct boot_module *module,
                               const struct elf_program *program, uint64_t *sp)
 {
-    uint64_t bottom = CHILD_STACK_TOP - CHILD_STACK_BYTES;
+    uint64_t bytes = child->server->stack, bottom = CHILD_STACK_TOP - bytes;
     corvus_error_t error =
-        sigma0_allocate(&child->memory, bottom, CHILD_STACK_BYTES, ACCESS_READ | ACCESS_WRITE);
+        sigma0_allocate(&child->memory, bottom, bytes, ACCESS_READ | ACCESS_WRITE);
     if (error != ERR_OK)
         return failure("no memory for its stack", error);
     struct arguments_block block;

@@ -5,9 +5,8 @@
 #include "child.h"
 
 // Above what the runtime hands out (lib/hooks.h), below USER_MAP_END.
-#define CHILD_STACK_TOP   0x7ff000000000ull
-#define CHILD_STACK_BYTES (256ull << 10)
-#define CHILD_UTCB        0x7ff000010000ull
+#define CHILD_STACK_TOP 0x7ff000000000ull
+#define CHILD_UTCB      0x7ff000010000ull
 
 // Builds the child's task, its memory, rights and first thread, and starts it.
 // `child->service` is there. NULL, or what went wrong in words; what has been

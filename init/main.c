@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The first task: takes over the machine from the kernel, reads the
 // configuration, starts the servers, and then serves them for ever.
+#include "allocator.h"
 #include "boot.h"
 #include "child.h"
 #include "devices.h"
@@ -18,17 +19,17 @@
 #include "lib/port.h"
 #include "lib/serve.h"
 
+#include <corvus/allocator.h>
 #include <corvus/stubs.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MIB_SHIFT         20
-#define COPY_BUFFER_BYTES 4096 // bootstrap_console_write_copy
+#define MIB_SHIFT 20
 
 static struct config config;
 static port_name_t control_port, service_set;
-static char copy_buffer[COPY_BUFFER_BYTES];
+static char copy_buffer[ALLOCATOR_COPY_MAX]; // nothing longer is taken by any service
 
 static _Noreturn void fail(const char *what, corvus_error_t error)
 {
@@ -111,7 +112,7 @@ static void read_config(void)
 static void serve_child(struct child *child, const struct message *request, struct message *reply)
 {
     if (request->id == MESSAGE_ID_PAGE_FAULT) {
-        faults_serve_page(child, request, reply);
+        faults_serve_page(&child->memory, request, reply);
     } else if (request->id == MESSAGE_ID_EXCEPTION) {
         faults_serve_exception(child, request);
     } else if (!requests_serve(request, reply)) {
@@ -125,7 +126,7 @@ static bool dispatch(const struct message *request, struct message *reply)
 {
     if (request->label == LABEL_CONTROL)
         events_serve(request);
-    else
+    else if (!allocator_request(request, reply))
         serve_child(child_of_label(request->label), request, reply);
     return true;
 }
@@ -136,6 +137,8 @@ int main(void)
     make_ports();
     start_platform(boot);
     read_config();
+    require(allocator_initialize(config.allocator, config.allocator_priority, service_set),
+            "no allocator");
     supervise_initialize(&config, service_set, control_port);
     supervise_advance();
     utcb_self()->copy_buffers[0] = message_buffer(copy_buffer, sizeof copy_buffer);

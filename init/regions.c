@@ -95,6 +95,8 @@ bool regions_touch(const struct regions *regions, uint64_t address, uint64_t byt
 bool regions_cover(const struct regions *regions, uint64_t address, uint64_t bytes)
 {
     uint64_t end = address + bytes;
+    if (end < address)
+        return false;
     for (size_t i = index_above(regions, address); address < end; i++) {
         if (i == regions->count || regions->array[i].address > address)
             return false;

@@ -18,6 +18,7 @@
 
 #include <corvus/init_dispatch.h>
 #include <corvus/stubs.h>
+#include <corvus/supervisor_dispatch.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -225,6 +226,23 @@ static corvus_error_t shut_down(uint64_t label, uint64_t how, uint64_t status)
     supervise_shut_down(how == 1, (uint32_t)status, false);
 }
 
+static corvus_error_t end_server(uint64_t label, uint64_t name0, uint64_t name1, uint64_t name2,
+                                 uint64_t name3)
+{
+    struct child *asks = child_of_label(label), *child = children;
+    struct service_name name;
+    if (!child_has(asks, CONFIG_POWER))
+        return ERR_ACCESS_DENIED;
+    if (!names_from_words(&name, (const uint64_t[]){name0, name1, name2, name3}))
+        return ERR_INVALID_ARGUMENT;
+    while (child < children + child_count && strcmp(child->server->name, name.text) != 0)
+        child++;
+    if (child == children + child_count || child->state != CHILD_RUNNING)
+        return ERR_NOT_FOUND;
+    supervise_end(child, true, "it was ended on request");
+    return child == asks ? SERVE_LATER : ERR_OK;
+}
+
 // --- Statistics ------------------------------------------------------------------
 
 static corvus_error_t statistics(uint64_t label, uint64_t *servers, uint64_t *total,
@@ -278,10 +296,16 @@ static const struct bootstrap_operations operations = {
     .bootstrap_map_module = map_module,
 };
 
+static const struct supervisor_operations supervisor_operations = {
+    .supervisor_end_server = end_server,
+};
+
 bool requests_serve(const struct message *request, struct message *reply)
 {
     bool known = bootstrap_serve(request, reply, &operations) ||
-                 node_serve(request, reply, &node_operations) || devices_serve(request, reply);
+                 node_serve(request, reply, &node_operations) ||
+                 supervisor_serve(request, reply, &supervisor_operations) ||
+                 devices_serve(request, reply);
     // A new name may be what a server waits for before it starts.
     if (request->id == SERVICE_bootstrap_check_in)
         supervise_advance();

@@ -282,13 +282,30 @@ corvus_error_t sigma0_protect(struct memory_account *account, uint64_t address, 
     return error;
 }
 
+bool sigma0_read(struct memory_account *account, uint64_t address, void *bytes, size_t count)
+{
+    char *to = bytes;
+    if (!regions_cover(&account->regions, address, count))
+        return false;
+    while (count > 0) {
+        const struct region *region = regions_find(&account->regions, address);
+        uint64_t offset = address - region->address;
+        size_t part = count < region->bytes - offset ? count : region->bytes - offset;
+        memcpy(to, at_physical(region->physical + offset), part);
+        address += part;
+        to += part;
+        count -= part;
+    }
+    return true;
+}
+
 bool sigma0_write(struct memory_account *account, uint64_t address, const void *bytes, size_t count)
 {
     const char *from = bytes;
+    if (!regions_cover(&account->regions, address, count))
+        return false;
     while (count > 0) {
         const struct region *region = regions_find(&account->regions, address);
-        if (region == NULL)
-            return false;
         uint64_t offset = address - region->address;
         size_t part = count < region->bytes - offset ? count : region->bytes - offset;
         memcpy(at_physical(region->physical + offset), from, part);

@@ -38,10 +38,12 @@ corvus_error_t sigma0_allocate_contiguous(struct memory_account *account, uint64
 corvus_error_t sigma0_free(struct memory_account *account, uint64_t address, uint64_t bytes);
 corvus_error_t sigma0_protect(struct memory_account *account, uint64_t address, uint64_t bytes,
                               uint64_t access);
-// Writes into an account's memory, whatever access its task has. False when
-// part of it is not there.
+// Writes into an account's memory, whatever access its task has. False, and nothing
+// is written, when part of it is not there.
 bool sigma0_write(struct memory_account *account, uint64_t address, const void *bytes,
                   size_t count);
+// Likewise reads; nothing when part of it is not there.
+bool sigma0_read(struct memory_account *account, uint64_t address, void *bytes, size_t count);
 // Takes everything back. The task has been terminated, or is about to be.
 void sigma0_reclaim(struct memory_account *account);
 

@@ -16,7 +16,8 @@
 
 #define TAG_KNOWN                                                                                  \
     (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_SEND | TAG_RECEIVE | TAG_RPC |        \
-     TAG_REPLY | TAG_SEND_DEADLINE | TAG_RECEIVE_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY)
+     TAG_REPLY | TAG_SEND_DEADLINE | TAG_RECEIVE_DEADLINE | TAG_REPLY_RIGHT | TAG_NOTIFY |         \
+     TAG_FOREIGN)
 
 // How long a deadline waits for a COPY that is under way.
 #define TRANSFER_GRACE_NS 50000u
@@ -32,6 +33,8 @@ static bool tag_valid(uint64_t tag)
     if (tag & TAG_RPC && ((tag & TAG_CALL) != TAG_CALL || tag & (TAG_REPLY | TAG_REPLY_RIGHT)))
         return false;
     if (tag & TAG_REPLY && (!(tag & TAG_SEND) || tag & TAG_REPLY_RIGHT))
+        return false;
+    if (tag & TAG_FOREIGN && !(tag & TAG_RPC))
         return false;
     if (tag & TAG_NOTIFY &&
         (tag & (TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_RPC | TAG_REPLY | TAG_REPLY_RIGHT) ||

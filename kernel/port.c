@@ -164,20 +164,28 @@ void port_notify(struct port *port, uint64_t bits)
 
 // --- Counting ---------------------------------------------------------------
 
+// The last right by which anybody could send here has gone.
+static void no_senders(struct port *port)
+{
+    if (port->send_rights || port->send_once_rights || port->dead)
+        return;
+    if (port->kind == PORT_PLAIN)
+        port_tell_no_senders(port);
+    else
+        object_no_senders(port);
+}
+
 void port_drop_send(struct port *port)
 {
-    if (--port->send_rights == 0 && !port->dead) {
-        if (port->kind == PORT_PLAIN)
-            port_tell_no_senders(port);
-        else
-            object_no_senders(port);
-    }
+    port->send_rights--;
+    no_senders(port);
     port_release(port);
 }
 
 void port_drop_send_once(struct port *port)
 {
     port->send_once_rights--;
+    no_senders(port);
     port_release(port);
 }
 

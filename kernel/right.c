@@ -209,7 +209,7 @@ void carried_destroy_because(struct carried_right *carried, corvus_error_t reaso
     carried->is_reply = false;
 }
 
-static void entry_destroy(struct task *task, port_name_t name)
+static void entry_destroy(struct task *task, port_name_t name, corvus_error_t reason)
 {
     struct right *right = right_entry(&task->rights, name);
     struct carried_right carried = {.kind = (uint8_t)right_kind(right)};
@@ -221,14 +221,14 @@ static void entry_destroy(struct task *task, port_name_t name)
         carried.sequence = right->sequence;
     }
     right_remove(&task->rights, name);
-    carried_destroy_because(&carried, task->terminated ? ERR_PEER_DIED : ERR_NO_REPLY);
+    carried_destroy_because(&carried, reason);
 }
 
-corvus_error_t right_deallocate(struct task *task, port_name_t name)
+corvus_error_t right_deallocate_because(struct task *task, port_name_t name, corvus_error_t reason)
 {
     if (!right_lookup(task, name))
         return ERR_INVALID_NAME;
-    entry_destroy(task, name);
+    entry_destroy(task, name, reason);
     return ERR_OK;
 }
 
@@ -248,8 +248,10 @@ bool right_table_destroy_step(struct task *task)
                 continue;
             if (budget-- == 0)
                 return false;
-            entry_destroy(task, (page * RIGHTS_PER_PAGE + i) << NAME_GENERATION_BITS |
-                                    (right->tag & RIGHT_GENERATION_MASK));
+            entry_destroy(task,
+                          (page * RIGHTS_PER_PAGE + i) << NAME_GENERATION_BITS |
+                              (right->tag & RIGHT_GENERATION_MASK),
+                          ERR_PEER_DIED);
         }
         table->sweep = 0;
         memory_page_free(task, table->pages[page]);

@@ -110,8 +110,9 @@ corvus_error_t right_reserve(struct task *task, uint32_t count);
 // A reserve must have succeeded. Returns the name.
 port_name_t right_insert(struct task *task, const struct carried_right *carried);
 
-// task_deallocate_right.
-corvus_error_t right_deallocate(struct task *task, port_name_t name);
+// Removes a right (task_deallocate_right, task_fail_reply). A caller whom it would have answered is
+// told `reason`.
+corvus_error_t right_deallocate_because(struct task *task, port_name_t name, corvus_error_t reason);
 
 // Checks that the right may travel so (changes nothing), and carries it out
 // (cannot fail after the check). `self` is the port that it is sent to.

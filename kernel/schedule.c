@@ -187,6 +187,7 @@ void schedule_timer_interrupt(void)
     uint64_t next;
 
     counter_add(COUNTER_TIMER_INTERRUPTS, 1);
+    clock_fired();
     deadline_run(now);
     if (cpu.slice_armed && cpu.slice_end <= now) {
         cpu.slice_armed = false;

@@ -174,7 +174,7 @@ void service_dispatch(struct thread *caller, struct port *target, uint32_t id, u
     port_reference(target);
     call.in_count = tag & TAG_WORDS_MASK;
     call.reply_words = 1u + service->out_words;
-    call.local = tag & TAG_RPC;
+    call.local = (tag & (TAG_RPC | TAG_FOREIGN)) == TAG_RPC;
     if (service->in_rights)
         call.rights[0] = right_take(caller->task, caller->utcb->rights[0]);
     error = service->handler(&call);

@@ -16,7 +16,7 @@ struct service_call {
     uint64_t out[6];                // words 1.. of the reply
     unsigned reply_words;           // preset to all words of the reply; an array changes it
     struct carried_right out_right; // right of the reply; kind RIGHT_NONE: none
-    bool local;                     // an RPC of the caller itself: may give and take its memory
+    bool local;                     // an RPC for the caller itself: may give and take its memory
     bool long_running;              // caller->operation was set up and gives the answer
 };
 

@@ -23,7 +23,9 @@ static corvus_error_t service_task_create(struct service_call *call)
     const struct task_create_in *in = (const void *)call->in;
     struct task *task;
 
-    if (in->flags & ~(uint64_t)TASK_GUEST)
+    if (in->flags & ~(TASK_GUEST | TASK_PRIORITY_MAX(PRIORITY_COUNT - 1)))
+        return ERR_INVALID_ARGUMENT;
+    if (!(in->flags & TASK_PRIORITY_LIMIT) && in->flags >> TASK_PRIORITY_SHIFT != 0)
         return ERR_INVALID_ARGUMENT;
     if (target_task(call)->depth == TASK_DEPTH_MAX)
         return ERR_TOO_LARGE;
@@ -110,7 +112,7 @@ static corvus_error_t service_task_create_thread(struct service_call *call)
     struct thread *thread;
     corvus_error_t error;
 
-    if (in->priority > call->caller->priority)
+    if (in->priority > call->caller->priority || in->priority > target_task(call)->priority_max)
         return ERR_INVALID_ARGUMENT;
     if (target_task(call)->flags & TASK_GUEST)
         return ERR_INVALID_RIGHT;
@@ -166,7 +168,7 @@ static corvus_error_t service_task_deallocate_right(struct service_call *call)
 
     if (in->name > UINT32_MAX)
         return ERR_INVALID_NAME;
-    return right_deallocate(target_task(call), (port_name_t)in->name);
+    return right_deallocate_because(target_task(call), (port_name_t)in->name, ERR_NO_REPLY);
 }
 
 static corvus_error_t service_task_right_info(struct service_call *call)
@@ -356,11 +358,26 @@ static corvus_error_t service_task_request_notification(struct service_call *cal
         return error;
     call->rights[0].kind = RIGHT_NONE;
     // What is true already is told at once.
-    if (no_senders && right->port->send_rights == 0)
+    if (no_senders && !right->port->send_rights && !right->port->send_once_rights)
         port_tell_no_senders(right->port);
     if (in->kind == NOTIFY_SEND_POSSIBLE && right->port->queued < right->port->backlog)
         port_tell_send_possible(right->port);
     return ERR_OK;
+}
+
+static corvus_error_t service_task_fail_reply(struct service_call *call)
+{
+    const struct task_fail_reply_in *in = (const void *)call->in;
+    struct task *task = target_task(call);
+    struct right *right = in->name > UINT32_MAX ? NULL : right_lookup(task, (port_name_t)in->name);
+
+    if (in->reason == ERR_OK || in->reason >= ERR_COUNT)
+        return ERR_INVALID_ARGUMENT;
+    if (!right)
+        return ERR_INVALID_NAME;
+    if (right_kind(right) != RIGHT_KIND_REPLY && right_kind(right) != RIGHT_SEND_ONCE)
+        return ERR_INVALID_RIGHT;
+    return right_deallocate_because(task, (port_name_t)in->name, (corvus_error_t)in->reason);
 }
 
 static corvus_error_t service_task_create_timer(struct service_call *call)

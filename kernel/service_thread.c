@@ -139,7 +139,7 @@ static corvus_error_t service_thread_set_state(struct service_call *call)
 
     if (call->in_count < MESSAGE_REGISTER_WORDS + sizeof(*registers) / 8)
         return ERR_INVALID_ARGUMENT;
-    if (!registers_settled(thread) || !registers_valid(registers))
+    if (!registers_settled(thread) || registers_above_user(registers))
         return ERR_STATE;
     if (thread->state != THREAD_FAULTING)
         thread_end_wait(thread, ERR_ABORTED);
@@ -161,7 +161,7 @@ static corvus_error_t service_thread_set_priority(struct service_call *call)
     bool queued;
     DECODE_LIVE_THREAD(thread, call);
 
-    if (in->priority > call->caller->priority)
+    if (in->priority > call->caller->priority || in->priority > thread->task->priority_max)
         return ERR_INVALID_ARGUMENT;
     queued = !list_empty(&thread->ready_link);
     schedule_unready(thread);
@@ -234,6 +234,17 @@ static corvus_error_t service_thread_save_reply(struct service_call *call)
     }
     thread->reply = (struct reply_slot){0};
     call->out[0] = right_insert(thread->task, &carried);
+    return ERR_OK;
+}
+
+static corvus_error_t service_thread_reply_room(struct service_call *call)
+{
+    DECODE_LIVE_THREAD(thread, call);
+
+    if (!thread->reply.caller && !thread->reply.port)
+        return ERR_STATE;
+    for (unsigned i = 0; i < MESSAGE_ITEMS && thread->reply.caller; i++)
+        call->out[i] = thread->reply.caller->utcb->copy_buffers[i].length;
     return ERR_OK;
 }
 

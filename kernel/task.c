@@ -62,6 +62,14 @@ void task_uncharge(struct task *task, uint64_t bytes)
 
 // --- Life -------------------------------------------------------------------
 
+static uint8_t priority_limit(const struct task *parent, uint32_t flags)
+{
+    uint8_t most = parent ? parent->priority_max : PRIORITY_COUNT - 1;
+    uint8_t own = (uint8_t)(flags >> TASK_PRIORITY_SHIFT);
+
+    return flags & TASK_PRIORITY_LIMIT && own < most ? own : most;
+}
+
 // The structure itself is charged to the parent: a task cannot hold the memory
 // that says how much it holds.
 struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
@@ -83,6 +91,7 @@ struct task *task_allocate(struct task *parent, uint64_t quota, uint32_t flags)
     task->parent = parent;
     task->depth = parent ? parent->depth + 1 : 0;
     task->flags = flags;
+    task->priority_max = priority_limit(parent, flags);
     port_init(&task->port, PORT_TASK);
     task->port.references = 1;
     task->references = 1;

@@ -36,11 +36,12 @@ struct task {
     struct link threads; // struct thread by task_link
     struct link notices; // struct notice by owner_link: asked for by this task
     uint32_t thread_count;
-    uint32_t references; // its port, threads, charged objects, children, operations
-    uint32_t flags;      // TASK_GUEST
-    uint32_t depth;      // of ancestors
-    bool terminated;     // no new threads, rights, mappings, charges
-    bool torn_down;      // nothing is left but what others refer to
+    uint32_t references;  // its port, threads, charged objects, children, operations
+    uint32_t flags;       // TASK_*, as it was made
+    uint8_t priority_max; // of its threads: not above its parent's
+    uint32_t depth;       // of ancestors
+    bool terminated;      // no new threads, rights, mappings, charges
+    bool torn_down;       // nothing is left but what others refer to
     struct link teardown_link;
     uint64_t id;
 };

@@ -17,6 +17,8 @@
 #define HAZARD_VCPU       0x20u // vCPU with something to look at
 #define HAZARD_RESTART    0x40u // the system call is to be issued again
 #define HAZARD_TRANSFER   0x80u // was left in the middle of a COPY into it
+// The others up to here are the processor's (cpu.h).
+#define HAZARD_DEBUG 0x2000u // its guest runs with debug registers: off again at the exit
 
 #ifndef __ASSEMBLER__
 #include <corvus/host.h>

@@ -12,13 +12,14 @@
 #include "task.h"
 #include "trap.h"
 #include "vector.h"
+#include "x86/debug_registers.h"
 #include "x86/descriptor.h"
-#include "x86/features.h"
 #include "x86/paging.h"
 #include "x86/registers.h"
 #include "x86/switch.h"
 #include "x86/vector_unit.h"
 
+#define VECTOR_DEBUG          1
 #define VECTOR_NO_VECTOR_UNIT 7
 #define VECTOR_PAGE_FAULT     14
 #define VECTOR_EXTERNAL       32
@@ -90,50 +91,7 @@ void vcpu_bind_port(struct thread *thread, struct port *port, uint8_t bit)
     port_update_ready(port);
 }
 
-// --- The guest's vector state -----------------------------------------------
-// The thread's own save area and the registers hold the context of the guest
-// whose area is vector_address; others lie in the server's memory.
-
-// Copies between the kernel's area and the server's, page by page.
-static bool copy_vector_area(struct thread *thread, uint64_t address, bool to_server)
-{
-    uint64_t length = cpu_features.fpu_area_size;
-    char *area = thread->vector_area;
-
-    if (address > USER_END - length)
-        return false;
-    while (length) {
-        uint64_t chunk = PAGE_BYTES - address % PAGE_BYTES;
-        uint64_t physical =
-            space_translate(thread->task, address, to_server ? ACCESS_WRITE : ACCESS_READ);
-
-        if (!physical)
-            return false;
-        if (chunk > length)
-            chunk = length;
-        if (to_server)
-            memcpy(physical_to_virtual(physical), area, chunk);
-        else
-            memcpy(area, physical_to_virtual(physical), chunk);
-        area += chunk;
-        address += chunk;
-        length -= chunk;
-    }
-    return true;
-}
-
-corvus_error_t vcpu_flush_vector(struct thread *thread)
-{
-    struct vcpu *vcpu = thread->vcpu;
-    uint64_t address = vcpu->vector_address;
-
-    if (!address)
-        return ERR_OK;
-    vector_save(thread);
-    vcpu->vector_address = 0;
-    vcpu->state->fpu_held = 0;
-    return copy_vector_area(thread, address, true) ? ERR_OK : ERR_FAULT;
-}
+// --- Into the guest ---------------------------------------------------------
 
 // Whether the guest about to run has another save area than the one that is held.
 static inline bool vector_context_changes(const struct vcpu *vcpu)
@@ -146,36 +104,6 @@ static void change_vector_context(struct thread *thread)
     if (vcpu_flush_vector(thread))
         counter_add(COUNTER_STATE_REFUSED, 1);
 }
-
-// #NM in the guest: loads its context. False: the server has named no area, or
-// a bad one.
-static bool load_guest_vector(struct thread *thread)
-{
-    struct vcpu *vcpu = thread->vcpu;
-    uint64_t address = vcpu->state->fpu_area;
-
-    if (!address)
-        return false;
-    if (!thread->vector_area) {
-        thread->vector_area = memory_object_allocate(thread->task, cpu_features.fpu_area_size);
-        if (!thread->vector_area)
-            return false;
-    }
-    if (vcpu->vector_address != address) {
-        bool whole = copy_vector_area(thread, address, false);
-
-        // Also of a part: whatever is in the kernel's area must be loadable.
-        vector_unit_sanitise(thread->vector_area);
-        if (!whole)
-            return false;
-        vcpu->vector_address = address;
-        vcpu->state->fpu_held = address;
-    }
-    vector_trap();
-    return true;
-}
-
-// --- Into the guest ---------------------------------------------------------
 
 static bool event_due(const struct vcpu_state *state)
 {
@@ -197,14 +125,13 @@ static void return_to_server(struct thread *thread, uint64_t reason)
     thread->state = THREAD_READY;
 }
 
-static bool can_sysret(const struct vcpu_registers *guest, uint64_t flags)
+static bool can_sysret(const struct vcpu_registers *guest, uint64_t ip, uint64_t flags)
 {
-    return guest->rcx == guest->rip && guest->r11 == flags &&
-           !(flags & (RFLAGS_TRAP | RFLAGS_RESUME));
+    return guest->rcx == ip && guest->r11 == flags && !(flags & (RFLAGS_TRAP | RFLAGS_RESUME));
 }
 
 // What is rare about entering: something is traced or measured, there is no
-// FSGSBASE.
+// FSGSBASE, debug registers are loaded.
 static __attribute__((noinline)) void enter_with_hazard(struct thread *thread)
 {
     struct vcpu *vcpu = thread->vcpu;
@@ -223,6 +150,30 @@ static __attribute__((noinline)) void enter_with_hazard(struct thread *thread)
     vcpu_guest_iret(guest, flags_sanitise(guest->rflags), guest->rip);
 }
 
+// From here on traps are the guest's.
+static inline void hand_over(struct vcpu *vcpu, struct task *guest)
+{
+    cpu.in_guest = vcpu;
+    cpu_tss.rsp[0] = (uint64_t)(&vcpu->frame + 1);
+    switch_space(guest);
+}
+
+// What is not ordinary in the state page: bases in the kernel's half, debug
+// registers, or what is refused.
+static __attribute__((noinline)) void enter_unusual(struct thread *thread)
+{
+    struct vcpu *vcpu = thread->vcpu;
+
+    if (vcpu->guest->terminated || !registers_loadable(&vcpu->state->guest) ||
+        !vcpu_debug_begin(vcpu)) {
+        counter_add(COUNTER_STATE_REFUSED, 1);
+        return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
+        return;
+    }
+    hand_over(vcpu, vcpu->guest);
+    enter_with_hazard(thread);
+}
+
 // Enters vcpu->guest with the registers in the state page. Returns only when
 // the server has to be told something instead.
 static inline __attribute__((always_inline)) void enter_guest(struct thread *thread,
@@ -235,19 +186,17 @@ static inline __attribute__((always_inline)) void enter_guest(struct thread *thr
     uint64_t ip = guest->rip;
     uint32_t hazard;
 
-    if (__builtin_expect(task->terminated || !registers_valid(guest), 0)) {
-        counter_add(COUNTER_STATE_REFUSED, 1);
-        return_to_server(thread, (uint64_t) - (int64_t)ERR_STATE);
-        return;
-    }
     if (__builtin_expect(guest_event_due(state), 0)) {
         return_to_server(thread, VCPU_EXIT_EVENT);
         return;
     }
+    if (__builtin_expect(task->terminated, 0) ||
+        __builtin_expect((registers_above_user(guest) | state->debug_control) != 0, 0)) {
+        enter_unusual(thread);
+        return;
+    }
     // ---- the guest runs ----
-    cpu.in_guest = vcpu;
-    cpu_tss.rsp[0] = (uint64_t)(&vcpu->frame + 1);
-    switch_space(task);
+    hand_over(vcpu, task);
     hazard = thread->hazard | cpu.hazard;
     if (__builtin_expect(hazard, 0) && !switch_vector(hazard)) {
         enter_with_hazard(thread);
@@ -255,7 +204,7 @@ static inline __attribute__((always_inline)) void enter_guest(struct thread *thr
     }
     write_fs_base(guest->fs_base);
     write_gs_base(guest->gs_base);
-    if (can_sysret(guest, flags)) {
+    if (can_sysret(guest, ip, flags)) {
         __asm__ volatile("jmp vcpu_guest_sysret" : : "D"(guest), "S"(flags) : "memory");
         __builtin_unreachable();
     }
@@ -360,7 +309,8 @@ void vcpu_guest_syscall(void)
     uint32_t hazard = cpu.hazard | thread->hazard;
 
     cpu.in_guest = NULL;
-    // The vector unit stays as it is: guest and server are one thread.
+    // The vector unit stays as it is: guest and server are one thread. There are
+    // no debug registers: with them a system call comes as a trap.
     if (__builtin_expect(hazard & ~(HAZARD_VECTOR | CPU_HAZARD_VECTOR_LIVE), 0)) {
         guest_syscall_with_hazard(vcpu);
         return;
@@ -390,6 +340,10 @@ void vcpu_guest_trap(struct frame *frame)
 
     cpu.in_guest = NULL;
     save_guest(vcpu);
+    if (thread->hazard & HAZARD_DEBUG && vcpu_debug_end(vcpu, vector)) {
+        leave_guest(thread, VCPU_EXIT_SYSCALL);
+        return;
+    }
     // Whatever happens, the guest is gone on with unless the server is told.
     thread->hazard |= HAZARD_VCPU;
     vcpu->resume_guest = true;
@@ -397,12 +351,14 @@ void vcpu_guest_trap(struct frame *frame)
         trap_interrupt(vector);
         return;
     }
-    if (vector == VECTOR_NO_VECTOR_UNIT && load_guest_vector(thread))
+    if (vector == VECTOR_NO_VECTOR_UNIT && vcpu_load_vector(thread))
         return;
     thread->hazard &= ~HAZARD_VCPU;
     state->vector = vector;
     state->error_code = frame->error_code;
     state->fault_address = vector == VECTOR_PAGE_FAULT ? read_cr2() : 0;
+    if (vector == VECTOR_DEBUG)
+        state->debug_status = debug_registers_status(state->debug_control);
     leave_guest(thread, vector == VECTOR_PAGE_FAULT ? VCPU_EXIT_PAGE_FAULT : VCPU_EXIT_EXCEPTION);
 }
 

@@ -53,6 +53,12 @@ void vcpu_raise(struct thread *thread, unsigned bit);
 // A trap while a guest runs.
 void vcpu_guest_trap(struct frame *frame);
 
+// vcpu_debug.c: the guest is about to run, if debug_control is set with its debug
+// registers; false: they are refused. At the trap that ends this; true: it was a system call, and
+// is in the state page as one.
+bool vcpu_debug_begin(struct vcpu *vcpu);
+bool vcpu_debug_end(struct vcpu *vcpu, unsigned vector);
+
 // Called by entry.S for a guest's `syscall`.
 void vcpu_guest_syscall(void);
 
@@ -73,6 +79,10 @@ void vcpu_bind_port(struct thread *thread, struct port *port, uint8_t bit);
 
 // The guest's vector state goes to its save area in the server.
 corvus_error_t vcpu_flush_vector(struct thread *thread);
+
+// The vector unit is not available in the guest: loads its context. False: the
+// server has named no save area, or a bad one.
+bool vcpu_load_vector(struct thread *thread);
 
 _Noreturn void vcpu_guest_iret(const struct vcpu_registers *registers, uint64_t flags, uint64_t ip);
 #endif

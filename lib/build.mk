@@ -77,10 +77,16 @@ native_FLAGS := -std=gnu11 -fPIE -fno-stack-protector -fcf-protection=none -fno-
   -nostdinc -isystem $(MUSL)/include -isystem $(strip $(COMPILER_HEADERS))
 $(call compile-rules,native)
 
+# The vector unit is switched lazily: a thread that touches it pays for a trap, and for saving and
+# loading all of it. Compilers like it for copying sixteen bytes; a server on everybody's way must not.
+NO_VECTORS := -mgeneral-regs-only
+
 # Every native object depends on its flags, and so on the headers that are made.
 $(O)/native/flags: | $(GENERATED_HEADERS) $(MUSL)/lib/libc.a
 
 LIB_SOURCES := $(sort $(wildcard lib/*.c lib/virtio/*.c lib/x86/*.c lib/x86/*.S))
+$(call objects-of,native,$(LIB_SOURCES)): native_FLAGS += $(NO_VECTORS)
+$(call objects-of,native,$(LIB_SOURCES)): lib/build.mk
 $(O)/lib/libcorvus.a: $(call objects-of,native,$(LIB_SOURCES))
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)

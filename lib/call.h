@@ -55,6 +55,12 @@ static inline struct message_buffer message_buffer(void *bytes, size_t length)
     return (struct message_buffer){.address = (uint64_t)(uintptr_t)bytes, .length = length};
 }
 
+// What an item that was to map memory at the start of the window did map there.
+static inline size_t message_mapped_bytes(const struct message_item *item)
+{
+    return item->kind == ITEM_MAP && item->offset == 0 ? item->length : 0;
+}
+
 static inline size_t message_words(uint64_t tag)
 {
     size_t words = tag & TAG_WORDS_MASK;

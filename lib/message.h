@@ -10,7 +10,8 @@
 #include "lib/thread.h"
 
 // What a caller may set in a tag; phases and deadlines are these functions'.
-#define MESSAGE_TAG_MASK (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_REPLY_RIGHT)
+#define MESSAGE_TAG_MASK                                                                           \
+    (TAG_WORDS_MASK | TAG_RIGHTS_MASK | TAG_ITEMS_MASK | TAG_REPLY_RIGHT | TAG_FOREIGN)
 
 // One system call with the phases of `phases`; both end by the same deadline.
 static inline corvus_error_t message_exchange(struct message *message, uint64_t phases,

@@ -9,19 +9,24 @@
 // (message_save_reply) and will use it later.
 #define SERVE_LATER ERR_COUNT
 
-// Checks the shape of a request and clears the reply. False: refused, `reply`
-// says why. Rights of a refused request are destroyed.
-static inline bool message_begin_serve(const struct message *request, struct message *reply,
-                                       bool served, uint64_t words, uint64_t shape)
+// Whether a message has the parts the protocol says: at least `words` words, and the counts of
+// rights and items in `shape`.
+static inline bool message_fits(const struct message *message, uint64_t words, uint64_t shape)
 {
-    bool fits = (request->tag & (TAG_RIGHTS_MASK | TAG_ITEMS_MASK)) == shape &&
-                (request->tag & TAG_WORDS_MASK) >= words;
+    return (message->tag & (TAG_RIGHTS_MASK | TAG_ITEMS_MASK)) == shape &&
+           (message->tag & TAG_WORDS_MASK) >= words;
+}
 
+// Checks the shape of a request and clears the reply. False: refused, `reply`
+// says why; the request's rights are destroyed.
+static inline bool message_begin_serve(const struct message *request, struct message *reply,
+                                       uint64_t words, uint64_t shape)
+{
     *reply = (struct message){.tag = 1};
-    if (served && fits)
+    if (message_fits(request, words, shape))
         return true;
     message_drop_rights(request->tag);
-    reply->words[0] = served ? ERR_INVALID_ARGUMENT : ERR_UNKNOWN_SERVICE;
+    reply->words[0] = ERR_INVALID_ARGUMENT;
     return false;
 }
 
@@ -34,7 +39,8 @@ static inline bool message_end_serve(struct message *reply, corvus_error_t error
     return error == ERR_OK;
 }
 
-// The answer to a message that no dispatcher knew; its rights are destroyed.
+// The answer to a message that no dispatcher knew, or whose operation was left out; its rights are
+// destroyed.
 static inline void message_refuse(const struct message *request, struct message *reply)
 {
     message_drop_rights(request->tag);

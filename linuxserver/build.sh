@@ -5,7 +5,7 @@
 #
 #   linuxserver/build.sh FOLDER      e.g. build/linux; leaves vmlinux (with symbols) and linux.elf there
 #
-# FOLDER/linux-source-6.1 is the unpacked tree, in which four links lead to linuxserver/; FOLDER/obj
+# FOLDER/linux-source-6.1 is the unpacked tree, in which five links lead to linuxserver/; FOLDER/obj
 # is what Linux's own build makes. Finished images are kept outside the clone under a hash of all that
 # goes into them, and compilations by ccache, so that the next clone builds nothing twice; both can be
 # missing.
@@ -36,9 +36,13 @@ fail() {
 
 # -mgeneral-regs-only: the vector unit holds the state of processes. -mno-red-zone: events run on the
 # stack that they interrupt. -mcmodel=small: the image lies below 2 GiB.
+# What an architecture's headers can say, and those of x86 do but ARCH=um's do not: heaps are not
+# executed (only mm/mmap.c asks), and core dumps have register sets (backend/regset.c).
 linux_make() {
     make -C "$source" -j"$(nproc)" ARCH=um SUBARCH=x86_64 OS=Corvus CORVUS="$top" O="$objects" \
         CC="$compiler" KCFLAGS="-mgeneral-regs-only -mno-red-zone -mcmodel=small" \
+        CFLAGS_mmap.o=-DVM_DATA_DEFAULT_FLAGS=VM_DATA_FLAGS_TSK_EXEC \
+        CFLAGS_binfmt_elf.o=-DCORE_DUMP_USE_REGSET \
         KBUILD_BUILD_USER=corvus KBUILD_BUILD_HOST=corvus KBUILD_BUILD_TIMESTAMP="$version" "$@"
 }
 
@@ -49,7 +53,7 @@ hash_of_inputs() {
         gcc --version | head -n 1
         ld --version | head -n 1
         cd "$top"
-        find linuxserver/backend linuxserver/drivers linuxserver/config lib include build/include \
+        find linuxserver/backend linuxserver/drivers linuxserver/migration linuxserver/config lib include build/include \
             linuxserver/build.sh -type f \( -name '*.[chS]' -o -name '*akefile*' -o -name '*.config' \
             -o -name '*.sh' -o -name '*.def' -o -name '*.lds' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
     } | sha256sum | cut -c 1-32
@@ -71,6 +75,11 @@ unpack() {
     mv "$source.new" "$source"
 }
 
+# Not with the others: trees that were unpacked before it was there want it, too.
+link_migration() {
+    ln -sfn "$top/linuxserver/migration" "$source/arch/um/corvus-migration"
+}
+
 # Every file of Debian's is there and as it was; what is there besides is ours.
 check_unchanged() {
     local changed
@@ -79,7 +88,8 @@ check_unchanged() {
     [ -z "$changed" ] || fail "Debian's Linux source has been changed: ${changed%%$'\n'*}"
     say "Debian's tree is unchanged; own lines: $(cd "$top/linuxserver" &&
         cat backend/*.[chS] backend/x86/*.c | wc -l) in backend, $(cd "$top/linuxserver" &&
-        cat drivers/*.[ch] 2>/dev/null | wc -l) in drivers"
+        cat drivers/*.[ch] 2>/dev/null | wc -l) in drivers, $(cd "$top/linuxserver" &&
+        cat migration/*.[ch] | wc -l) in migration"
 }
 
 configure() {
@@ -148,6 +158,7 @@ if [ -r "$cache/linux/$key/vmlinux" ]; then
     exit
 fi
 unpack
+link_migration
 check_unchanged
 configure
 compile

@@ -45,52 +45,79 @@ lint_format() {
     return $wrong
 }
 
+lwip_headers="-iquote netipc/lwip -isystem build/lwip/source/src/include"
+
 # The flags a C file is compiled with, by its folder.
 flags_of() {
     case $1 in
     kernel/*) echo "${LINT_FLAGS_KERNEL:--iquote kernel -Iinclude -ffreestanding}" ;;
     include/*) echo "-Iinclude -DDEFINITIONS=<corvus/services.def>" ;;
-    tests/linux/*) echo "-std=gnu11 -D_GNU_SOURCE -iquote . -Iinclude" ;;
-    tests/unit/*) echo "${LINT_FLAGS_UNIT:--iquote . -iquote kernel -Iinclude}" ;;
+    tests/wire/* | tests/bench/* | deploy/*) echo "-std=gnu11 -D_GNU_SOURCE -iquote . -Iinclude" ;;
+    tests/linux/* | tests/cluster/* | tests/dsm/*)
+        echo "-std=gnu11 -D_GNU_SOURCE -iquote lib/linux/replace -iquote . -Iinclude -Ibuild/include"
+        ;;
+    lib/linux/*) echo "${LINT_FLAGS_PROGRAMS:--D_GNU_SOURCE -Iinclude}" ;;
+    tests/unit/test_transport*.c) echo "${LINT_FLAGS_UNIT:--iquote . -Iinclude} $lwip_headers" ;;
+    tests/unit/* | tests/sim/* | tests/netipc/*) echo "${LINT_FLAGS_UNIT:--iquote . -iquote kernel -Iinclude}" ;;
+    linuxserver/migration/*) echo "${LINT_FLAGS_UNIT:--iquote . -Iinclude}" ;;
     linuxserver/programs/*) echo "${LINT_FLAGS_PROGRAMS:--D_GNU_SOURCE -Iinclude}" ;;
+    netipc/*) echo "${LINT_FLAGS_NATIVE:--I. -Iinclude} $lwip_headers" ;;
     *) echo "${LINT_FLAGS_NATIVE:--I. -Iinclude}" ;;
     esac
 }
 
-# Prints what clang-tidy found in one file. The name of a file that passed is kept, under a sum of
-# all that its result depends on, for the analysis is slow. -Werror is the compiler's business, and
-# clang-tidy does not know all of gcc's warnings.
+# Where sums of what passed are kept: outside the clone, so that the next clone analyses nothing twice.
+passed_folder() {
+    local folder=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/corvus/lint
+    mkdir -p "$folder" 2>/dev/null && [ -w "$folder" ] || folder=build/lint/passed
+    mkdir -p "$folder"
+    find "$folder" -type f -mtime +30 -delete
+    echo "$folder"
+}
+
+# Prints what clang-tidy found in one file. A file that passed is kept, under a sum of all that its
+# result depends on (its text with all that it includes, comments too), for the analysis is slow.
+# -Werror is the compiler's business, and clang-tidy does not know all of gcc's warnings.
 tidy_file() {
-    local file=$1 flags sum
+    local file=$1 passed=$2 flags sum log
     flags="$(flags_of "$file") -Wno-error -Wno-unknown-warning-option -Wno-unused-command-line-argument"
-    sum=$({ echo "$flags"; cat "$file" "${headers[@]}" .clang-tidy; } | sha256sum | cut -d ' ' -f 1)
-    if [ -e "build/lint/$sum" ]; then
+    # shellcheck disable=SC2086 # flags are words
+    sum=$({ echo "$tidy_version $flags" && cat .clang-tidy "$file" && clang -E -CC $flags "$file"; } 2>/dev/null |
+        sha256sum | cut -d ' ' -f 1)
+    if [ -e "$passed/$sum" ]; then
         return
     fi
-    # shellcheck disable=SC2086 # flags are words
-    if clang-tidy --quiet "$file" -- $flags >"build/lint/$sum.log" 2>/dev/null; then
-        : >"build/lint/$sum"
+    log=build/lint/$sum.log
+    # shellcheck disable=SC2086
+    if clang-tidy --quiet "$file" -- $flags >"$log" 2>/dev/null; then
+        : >"$passed/$sum"
     else
-        cat "build/lint/$sum.log"
+        cat "$log"
         echo "$file: clang-tidy is not content"
     fi
-    rm -f "build/lint/$sum.log"
+    rm -f "$log"
 }
 
 lint_tidy() {
-    local found file
+    local found file passed tidy_version
     mkdir -p build/lint
+    passed=$(passed_folder)
+    tidy_version=$(clang-tidy --version)
     found=$(for file in "${c_files[@]}"; do
         # Compiled in musl's own tree, or Linux's, with their private headers and by their rules.
         case $file in
         lib/musl/* | linuxserver/backend/* | linuxserver/drivers/*) continue ;;
+        # The host compiles these, too.
+        linuxserver/migration/commit.* | linuxserver/migration/package.[ch] | linuxserver/migration/package_check.* | \
+            linuxserver/migration/calls.* | linuxserver/migration/marshal*) ;;
+        linuxserver/migration/*) continue ;;
         # They do on purpose what no program should.
         tests/linux/programs/*) continue ;;
         esac
         while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
             wait -n || true
         done
-        tidy_file "$file" &
+        tidy_file "$file" "$passed" &
     done
     wait)
     printf '%s' "$found"
@@ -155,6 +182,11 @@ lint_conditionals() {
     ! grep -n -E '^[[:space:]]*#[[:space:]]*if' /dev/null "${portable[@]}"
 }
 
+# READMEs name the files that there are, docs/ARCHITECTURE.md functions that there are.
+lint_readmes() {
+    tests/readmes.py
+}
+
 # A path of one engineer's machine works on no other. Brackets keep this file from finding itself.
 lint_machine_paths() {
     local pattern='(^|[^[:alnum:]_.])/([h]ome|[r]oot|[U]sers|[w]ork)/'
@@ -172,7 +204,7 @@ lint_white_space() {
 
 # --- Running them -----------------------------------------------------------------------------
 
-checks=(format tidy cppcheck shellcheck spdx function_length conditionals machine_paths host_names
+checks=(format tidy cppcheck shellcheck spdx function_length conditionals readmes machine_paths host_names
     white_space)
 
 mapfile -t files < <(list_files)

@@ -4,23 +4,27 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit agent bench kernel fuzz clang boot cluster linux lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster linux lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
 tests_of() {
     case $1 in
     unit) compgen -G "$build/tests/unit/test_*" || true ;;
+    sim) echo tests/sim/short.sh tests/netipc/cost.sh tests/dsm/{short,model}.sh tests/migration/model.sh ;;
+    dsm) echo tests/dsm/{experiments.sh,picture.py} ;;
     agent) echo tests/agent/{sessions,faults,copies,corvus,images}.py ;;
-    bench) echo tests/linux/bench/check.sh ;;
-    kernel) echo tests/kernel/{first,run,errors,latency,init,console,virtio}.sh ;;
+    wire) echo tests/wire/{hub,qemu}.py ;;
+    bench) echo tests/linux/bench/check.sh tests/bench/net/check.sh tests/bench/migrate/check.py ;;
+    kernel) echo tests/kernel/{first,run,errors,latency,init,console,virtio,secure,net,pagers}.sh ;;
+    exchange) echo tests/kernel/exchange.sh ;;
     fuzz) echo tests/kernel/seeds.sh ;;
     clang) echo tests/kernel/clang.sh ;;
-    boot) echo tests/boot/paths.sh ;;
-    cluster) compgen -G "tests/cluster/*.sh" ;;
-    linux) echo tests/linux/node.sh ;;
+    boot) echo tests/boot/{paths,folder,netboot}.sh ;;
+    cluster) find tests/cluster -maxdepth 1 -name '*.sh' -executable | sort ;;
+    linux) echo tests/linux/{run,ethernet,network,message,memobj,reference}.sh ;;
     lint) echo tests/lint.sh ;;
-    long) echo tests/kernel/seeds-long.sh ;;
+    long) echo tests/cluster/long/{up-down,network-load,dsm-death,dsm-large,migrate-back}.sh tests/{sim,dsm}/long.sh tests/kernel/seeds-long.sh tests/linux/forwarded.sh ;;
     *)
         echo "run: no suite '$1'" >&2
         exit 2
@@ -48,9 +52,15 @@ for suite in "$@"; do
     done
 done
 
+# A make that is called in a test is not part of the one that called this; its variables hold on.
+MAKEFLAGS=$(sed 's/ *--jobserver-[a-z]*=[^ ]*//g; s/ *-j[0-9]*//g' <<<"${MAKEFLAGS-}")
+export MAKEFLAGS
+
 # Asked once and kept, so that no test's output has it.
 deploy/accelerator.sh >/dev/null
 
-# -e '': tests are programs, run as they are. One after the other, because several have time limits.
-# Colours are prove's own doing: only on a terminal.
-exec prove -e '' --timer --failures --comments "${tests[@]}"
+# Two at once, where there are two processors: a cluster's test, which mostly waits, and one of the
+# others, which mostly compute. Of each kind one after the other, because several have time limits.
+# tests/start.sh starts each. Colours are prove's own doing: only on a terminal.
+exec prove -e tests/start.sh --jobs "$(($(nproc) > 1 ? 2 : 1))" --timer --failures --comments \
+    --rules 'seq=tests/cluster/*' --rules 'seq=**' "${tests[@]}"

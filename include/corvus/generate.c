@@ -13,6 +13,7 @@
 
 #define OBJECT(name, text)           {KIND_OBJECT, #name, 0, text},
 #define SERVICE(name, id, text)      {KIND_SERVICE, #name, id, text},
+#define MESSAGE(name, id, text)      {KIND_MESSAGE, #name, id, text},
 #define IN(name, text)               {KIND_IN, #name, 0, text},
 #define IN_RIGHT(name, text)         {KIND_IN_RIGHT, #name, 0, text},
 #define IN_ARRAY(name, first, text)  {KIND_IN_ARRAY, #name, first, text},
@@ -21,12 +22,18 @@
 #define OUT_RIGHT(name, text)        {KIND_OUT_RIGHT, #name, 0, text},
 #define OUT_ARRAY(name, first, text) {KIND_OUT_ARRAY, #name, first, text},
 #define OUT_COPY(name, text)         {KIND_OUT_COPY, #name, 0, text},
+#define OUT_MAP(name, text)          {KIND_OUT_MAP, #name, 0, text},
 #define ERROR(name)                  {KIND_ERROR, #name, 0, ""},
 
 const struct entry entries[] = {
 #include DEFINITIONS
     {KIND_END, "", 0, ""},
 };
+
+bool is_request(const struct entry *entry)
+{
+    return entry->kind == KIND_SERVICE || entry->kind == KIND_MESSAGE;
+}
 
 bool is_input(const struct entry *parameter)
 {
@@ -35,7 +42,7 @@ bool is_input(const struct entry *parameter)
 
 bool is_output(const struct entry *parameter)
 {
-    return parameter->kind >= KIND_OUT && parameter->kind <= KIND_OUT_COPY;
+    return parameter->kind >= KIND_OUT && parameter->kind <= KIND_OUT_MAP;
 }
 
 unsigned count(const struct entry *service, enum kind kind)
@@ -80,8 +87,16 @@ static void check_service(const struct entry *service)
         count(service, KIND_OUT_RIGHT) > MESSAGE_RIGHTS)
         fail(service, "too many rights");
     if (count(service, KIND_IN_COPY) > MESSAGE_ITEMS ||
-        count(service, KIND_OUT_COPY) > MESSAGE_ITEMS)
+        count(service, KIND_OUT_COPY) + count(service, KIND_OUT_MAP) > MESSAGE_ITEMS)
         fail(service, "too many memory items");
+    if (count(service, KIND_OUT_MAP) > 1)
+        fail(service, "more than one OUT_MAP: there is one window");
+    FOR_EACH_PARAMETER(parameter, service)
+    {
+        bool of_answer = is_output(parameter) || parameter->kind == KIND_ERROR;
+        if (service->kind == KIND_MESSAGE && of_answer)
+            fail(service, "a message has no answer");
+    }
 }
 
 static void check(void)
@@ -90,20 +105,27 @@ static void check(void)
         fail(&entries[0], "the first entry must be an OBJECT");
     FOR_EACH(entry)
     {
-        if (entry->kind != KIND_SERVICE)
+        if (!is_request(entry))
             continue;
         check_service(entry);
         FOR_EACH(other)
-        if (other->kind == KIND_SERVICE && other != entry && other->number == entry->number)
+        if (is_request(other) && other != entry && other->number == entry->number)
             fail(entry, "its id is used twice");
     }
 }
 
 // ------------------------------------------- what stubs and servers share
 
-void print_shape(const struct entry *service, enum kind right, enum kind copy)
+void print_request_shape(const struct entry *service)
 {
-    printf("TAG_RIGHTS(%u) | TAG_ITEMS(%u)", count(service, right), count(service, copy));
+    printf("TAG_RIGHTS(%u) | TAG_ITEMS(%u)", count(service, KIND_IN_RIGHT),
+           count(service, KIND_IN_COPY));
+}
+
+void print_reply_shape(const struct entry *service)
+{
+    printf("TAG_RIGHTS(%u) | TAG_ITEMS(%u)", count(service, KIND_OUT_RIGHT),
+           count(service, KIND_OUT_COPY) + count(service, KIND_OUT_MAP));
 }
 
 void print_word(const char *message, unsigned index)
@@ -145,9 +167,8 @@ static void print_service_list(const struct entry *object)
         putchar(toupper((unsigned char)*c));
     printf("_SERVICES(S)");
     FOR_EACH_SERVICE(s, object)
-    if (s->kind == KIND_SERVICE)
-        printf(" \\\n    S(%s, %u, %u, %u, %u)", s->name, count(s, KIND_IN),
-               count(s, KIND_IN_RIGHT), count(s, KIND_OUT), count(s, KIND_OUT_RIGHT));
+    printf(" \\\n    S(%s, %u, %u, %u, %u)", s->name, count(s, KIND_IN), count(s, KIND_IN_RIGHT),
+           count(s, KIND_OUT), count(s, KIND_OUT_RIGHT));
     printf("\n\n");
 }
 
@@ -161,10 +182,12 @@ static void generate_views(void)
                    "// S(name, words in, rights in, words out, rights out); arrays not counted.\n",
                    entry->name, entry->text);
             print_service_list(entry);
-        } else if (entry->kind == KIND_SERVICE) {
-            printf("// %s\n#define SERVICE_%s 0x%xu\n", entry->text, entry->name, entry->number);
+        } else if (is_request(entry)) {
+            printf("// %s\n#define %s_%s 0x%xu\n", entry->text,
+                   entry->kind == KIND_MESSAGE ? "MESSAGE" : "SERVICE", entry->name, entry->number);
             print_view(entry, "in", KIND_IN);
-            print_view(entry, "out", KIND_OUT);
+            if (entry->kind == KIND_SERVICE)
+                print_view(entry, "out", KIND_OUT);
             printf("\n");
         }
     }
@@ -183,6 +206,7 @@ static void print_reference_row(const struct entry *p, unsigned *word_in, unsign
         [KIND_OUT_RIGHT] = "right",
         [KIND_OUT_ARRAY] = "words from",
         [KIND_OUT_COPY] = "COPY",
+        [KIND_OUT_MAP] = "MAP",
     };
     printf("| %s | %s", is_input(p) ? "in" : "out", what[p->kind]);
     if (p->kind == KIND_IN)
@@ -198,7 +222,8 @@ static void print_service_reference(const struct entry *service)
 {
     unsigned word_in = 0, word_out = 1, parameters = 0, errors = 0;
 
-    printf("### %s (0x%x)\n\n%s\n\n", service->name, service->number, service->text);
+    printf("### %s (0x%x%s)\n\n%s\n\n", service->name, service->number,
+           service->kind == KIND_MESSAGE ? ", a message" : "", service->text);
     FOR_EACH_PARAMETER(p, service)
     {
         if (p->kind == KIND_ERROR)
@@ -222,7 +247,7 @@ static void generate_reference(void)
     {
         if (entry->kind == KIND_OBJECT)
             printf("## Object `%s`\n\n%s.\n\n", entry->name, entry->text);
-        else if (entry->kind == KIND_SERVICE)
+        else if (is_request(entry))
             print_service_reference(entry);
     }
 }

@@ -12,6 +12,7 @@
 enum kind {
     KIND_OBJECT,
     KIND_SERVICE,
+    KIND_MESSAGE,
     KIND_IN,
     KIND_IN_RIGHT,
     KIND_IN_ARRAY,
@@ -20,6 +21,7 @@ enum kind {
     KIND_OUT_RIGHT,
     KIND_OUT_ARRAY,
     KIND_OUT_COPY,
+    KIND_OUT_MAP,
     KIND_ERROR,
     KIND_END,
 };
@@ -27,7 +29,7 @@ enum kind {
 struct entry {
     enum kind kind;
     const char *name;
-    unsigned number; // a service's id, an array's first word
+    unsigned number; // a service's or message's id, an array's first word
     const char *text;
 };
 
@@ -36,16 +38,19 @@ extern const struct entry entries[]; // ends with KIND_END
 #define FOR_EACH(variable)                                                                         \
     for (const struct entry *variable = entries; (variable)->kind != KIND_END; (variable)++)
 
-// The parameters of one service: what follows its SERVICE entry.
+// The parameters of one service or message: what follows its entry.
 #define FOR_EACH_PARAMETER(variable, service)                                                      \
     for (const struct entry *variable = (service) + 1;                                             \
-         (variable)->kind > KIND_SERVICE && (variable)->kind < KIND_END; (variable)++)
+         (variable)->kind >= KIND_IN && (variable)->kind < KIND_END; (variable)++)
 
-// The services of one object: what follows its OBJECT entry.
+// The services and messages of one object: what follows its OBJECT entry.
 #define FOR_EACH_SERVICE(variable, object)                                                         \
     for (const struct entry *variable = (object) + 1;                                              \
          (variable)->kind != KIND_OBJECT && (variable)->kind != KIND_END; (variable)++)            \
-        if ((variable)->kind == KIND_SERVICE)
+        if ((variable)->kind == KIND_SERVICE || (variable)->kind == KIND_MESSAGE)
+
+// Whether the entry is a service, or a plain message, which has no answer.
+bool is_request(const struct entry *entry);
 
 bool is_input(const struct entry *parameter);
 bool is_output(const struct entry *parameter);
@@ -57,8 +62,9 @@ const struct entry *find(const struct entry *service, enum kind kind);
 // Whether a service uses more of a message than its register words.
 bool needs_page(const struct entry *service);
 
-// Prints the tag bits that say how many rights and items a message carries.
-void print_shape(const struct entry *service, enum kind right, enum kind copy);
+// Prints the tag bits that say how many rights and items a request or a reply carries.
+void print_request_shape(const struct entry *service);
+void print_reply_shape(const struct entry *service);
 
 // Prints where word `index` of a message is, registers first.
 void print_word(const char *message, unsigned index);

@@ -10,6 +10,14 @@ static const struct entry *object_of(const struct entry *service)
     return service;
 }
 
+static bool has_messages(const struct entry *object)
+{
+    FOR_EACH_SERVICE(s, object)
+    if (s->kind == KIND_MESSAGE)
+        return true;
+    return false;
+}
+
 static void print_operation_parameter(const struct entry *parameter)
 {
     static const char *const format[] = {
@@ -21,6 +29,7 @@ static void print_operation_parameter(const struct entry *parameter)
         [KIND_OUT_RIGHT] = "struct message_right *%s",
         [KIND_OUT_ARRAY] = "uint64_t *%s, size_t *%s_words",
         [KIND_OUT_COPY] = "const void **%s, size_t *%s_bytes",
+        [KIND_OUT_MAP] = "struct message_item *%s",
     };
     printf(",\n        ");
     printf(format[parameter->kind], parameter->name, parameter->name); // NOLINT: table above
@@ -33,9 +42,8 @@ static void print_operations(const struct entry *object)
            object->text, object->name);
     FOR_EACH_SERVICE(s, object)
     {
-        if (s->kind != KIND_SERVICE)
-            continue;
-        printf("    // %s\n    corvus_error_t (*%s)(uint64_t port_label", s->text, s->name);
+        printf("    // %s\n    %s (*%s)(uint64_t port_label", s->text,
+               s->kind == KIND_MESSAGE ? "void" : "corvus_error_t", s->name);
         FOR_EACH_PARAMETER(parameter, s)
         if (is_input(parameter))
             print_operation_parameter(parameter);
@@ -44,6 +52,11 @@ static void print_operations(const struct entry *object)
             print_operation_parameter(parameter);
         printf(");\n");
     }
+    if (has_messages(object))
+        printf("    // A message that has not the parts it should, or no operation: it is dropped, "
+               "with\n"
+               "    // its rights. May be NULL.\n"
+               "    void (*refused)(uint64_t port_label, uint32_t id);\n");
     printf("};\n\n");
 }
 
@@ -73,6 +86,8 @@ static void print_serve_locals(const struct entry *service)
                    p->name, p->number, p->name, p->number);
         else if (p->kind == KIND_OUT_COPY)
             printf("    const void *%s = NULL;\n    size_t %s_bytes = 0;\n", p->name, p->name);
+        else if (p->kind == KIND_OUT_MAP)
+            printf("    struct message_item %s = {.kind = ITEM_MAP};\n", p->name);
     }
 }
 
@@ -110,7 +125,7 @@ static void print_serve_outputs(const struct entry *service)
     unsigned word = 1, right = 0, item = 0;
 
     printf("    reply->tag |= ");
-    print_shape(service, KIND_OUT_RIGHT, KIND_OUT_COPY);
+    print_reply_shape(service);
     if (array != NULL)
         printf(" | (%u + %s_words);\n", array->number, array->name);
     else
@@ -129,6 +144,8 @@ static void print_serve_outputs(const struct entry *service)
         } else if (p->kind == KIND_OUT_COPY) {
             printf("    page->items[%u] = message_copy_item(%s, %s_bytes);\n", item++, p->name,
                    p->name);
+        } else if (p->kind == KIND_OUT_MAP) {
+            printf("    page->items[%u] = %s;\n", item++, p->name);
         }
     }
 }
@@ -142,9 +159,11 @@ static void print_serve(const struct entry *service)
     printf("static inline void serve_%s(const struct message *request, struct message *reply,\n"
            "    const struct %s_operations *operations)\n{\n",
            service->name, object);
-    printf("    if (!message_begin_serve(request, reply, operations->%s != NULL, %u,\n        ",
-           service->name, words);
-    print_shape(service, KIND_IN_RIGHT, KIND_IN_COPY);
+    printf("    if (operations->%s == NULL) {\n"
+           "        message_refuse(request, reply);\n        return;\n    }\n",
+           service->name);
+    printf("    if (!message_begin_serve(request, reply, %u, ", words);
+    print_request_shape(service);
     printf("))\n        return;\n");
     if (needs_page(service))
         printf("    struct utcb *page = utcb_self();\n");
@@ -156,6 +175,41 @@ static void print_serve(const struct entry *service)
     printf("}\n\n");
 }
 
+static void print_serve_message(const struct entry *message)
+{
+    const struct entry *array = find(message, KIND_IN_ARRAY);
+    unsigned words = array != NULL ? array->number : count(message, KIND_IN);
+
+    printf("static inline void serve_%s(const struct message *request,\n"
+           "    const struct %s_operations *operations)\n{\n",
+           message->name, object_of(message)->name);
+    printf("    if (operations->%s == NULL || !message_fits(request, %u, ", message->name, words);
+    print_request_shape(message);
+    printf(")) {\n"
+           "        message_drop_rights(request->tag);\n"
+           "        if (operations->refused != NULL)\n"
+           "            operations->refused(request->label, (uint32_t)request->id);\n"
+           "        return;\n    }\n");
+    if (needs_page(message))
+        printf("    struct utcb *page = utcb_self();\n");
+    print_serve_locals(message);
+    printf("    operations->%s(request->label", message->name);
+    print_serve_arguments(message);
+    printf(");\n}\n\n");
+}
+
+static void print_dispatch_case(const struct entry *s)
+{
+    if (s->kind == KIND_MESSAGE)
+        printf("    case MESSAGE_%s:\n        serve_%s(request, operations);\n"
+               "        reply->tag = 0;\n        return true;\n",
+               s->name, s->name);
+    else
+        printf("    case SERVICE_%s:\n        serve_%s(request, reply, operations);\n"
+               "        return true;\n",
+               s->name, s->name);
+}
+
 static void print_dispatcher(const struct entry *object)
 {
     printf("// False, with nothing done, when the message is no service of a %s.\n"
@@ -163,10 +217,7 @@ static void print_dispatcher(const struct entry *object)
            "    const struct %s_operations *operations)\n{\n    switch (request->id) {\n",
            object->name, object->name, object->name);
     FOR_EACH_SERVICE(s, object)
-    if (s->kind == KIND_SERVICE)
-        printf("    case SERVICE_%s:\n        serve_%s(request, reply, operations);\n"
-               "        return true;\n",
-               s->name, s->name);
+    print_dispatch_case(s);
     printf("    default:\n        return false;\n    }\n}\n\n");
 }
 
@@ -179,8 +230,12 @@ void generate_dispatch(const char *views)
             continue;
         print_operations(object);
         FOR_EACH_SERVICE(s, object)
-        if (s->kind == KIND_SERVICE)
-            print_serve(s);
+        {
+            if (s->kind == KIND_MESSAGE)
+                print_serve_message(s);
+            else
+                print_serve(s);
+        }
         print_dispatcher(object);
     }
 }

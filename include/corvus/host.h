@@ -4,7 +4,12 @@
 
 #define CORVUS_ABI_VERSION 1u
 
-#define TASK_GUEST 1u // task_create: runs only under vcpu_run
+// Flags of task_create.
+#define TASK_GUEST          1u // runs only under vcpu_run
+#define TASK_PRIORITY_LIMIT 2u // no thread of it, or of a task made from it, has more than ...
+#define TASK_PRIORITY_SHIFT 8  // ... what begins here, 0..255
+#define TASK_PRIORITY_MAX(priority)                                                                \
+    (TASK_PRIORITY_LIMIT | (uint64_t)(priority) << TASK_PRIORITY_SHIFT)
 
 // memory_map and memory_unmap: or-ed to ACCESS_*.
 #define MEMORY_GRANT 0x10u

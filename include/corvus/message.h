@@ -32,9 +32,12 @@
 #define TAG_REPLY_RIGHT      (1ull << 22) // utcb.reply names the reply right to hand over
 #define TAG_NOTIFY           (1ull << 23) // not a message: OR word 0 into the port's event bits
 #define TAG_VCPU_RUN         (1ull << 24) // the second system call; see vcpu.h
-#define TAG_ERROR_SHIFT      32           // on return: bits 32..39, an enum corvus_error
-#define TAG_ERROR_MASK       (0xffull << TAG_ERROR_SHIFT)
-#define TAG_ERROR_RECEIVE    (1ull << 40) // the error happened in the receive phase
+#define TAG_FOREIGN                                                                                \
+    (1ull << 25)             // with TAG_RPC: asked for somebody on another node, whose memory is
+                             // not the caller's: services that take or give that are refused
+#define TAG_ERROR_SHIFT   32 // on return: bits 32..39, an enum corvus_error
+#define TAG_ERROR_MASK    (0xffull << TAG_ERROR_SHIFT)
+#define TAG_ERROR_RECEIVE (1ull << 40) // the error happened in the receive phase
 
 #define TAG_CALL          (TAG_SEND | TAG_RECEIVE | TAG_RPC)
 #define TAG_REPLY_RECEIVE (TAG_SEND | TAG_RECEIVE | TAG_REPLY)

@@ -20,10 +20,15 @@
 #define VCPU_EXIT_EXCEPTION  3u // vector, error_code
 #define VCPU_EXIT_EVENT      4u // pending & ~0 became non-zero while events were enabled
 
+// Of vcpu_state.debug_status, Intel SDM volume 3, section 18.2.3.
+#define VCPU_DEBUG_HITS 0xfu    // bit N: debug_address[N]
+#define VCPU_DEBUG_STEP 0x4000u // single step
+
 #ifndef __ASSEMBLER__
 
 // Register file of a guest, or of the interrupted server. `rflags`: only the
-// arithmetic flags, DF, TF, AC, ID and RF are taken over.
+// arithmetic flags, DF, TF, AC, ID and RF are taken over. A guest is not entered
+// (ERR_STATE) with an ip in the kernel's half or a base that is not canonical.
 struct vcpu_registers {
     uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
     uint64_t rax, rcx, rdx, rsi, rdi;
@@ -49,8 +54,19 @@ struct vcpu_state {
     uint32_t server_events_enabled; // at an entry: events_enabled as it was before
     uint32_t guest_events; // 1: a pending event exits the guest whatever events_enabled says,
                            // so that a server can look for work and enter without a gap
-    uint64_t reserved[14];
+    // The guest's debug registers. They are loaded while it runs if debug_control is not 0; then
+    // it must be a DR7 of breakpoints and watchpoints at user addresses: others than those, ports,
+    // lengths with an instruction, unaligned addresses and general detect are refused (ERR_STATE).
+    // After an exit with exception 1 debug_status says what it was: VCPU_DEBUG_*. Behind an
+    // instruction breakpoint the server sets RF, or it strikes again. A watchpoint at the operand
+    // of MOV SS before `int` is lost (Intel SDM volume 3, 6.8.3).
+    uint64_t debug_address[4]; // DR0 to DR3
+    uint64_t debug_control;    // DR7
+    uint64_t debug_status;     // DR6, of enabled breakpoints only
+    uint64_t reserved[8];
 };
 _Static_assert(sizeof(struct vcpu_registers) == 160, "ABI");
 _Static_assert(offsetof(struct vcpu_state, entry) == 320, "ABI");
+_Static_assert(offsetof(struct vcpu_state, debug_address) == 392, "ABI");
+_Static_assert(sizeof(struct vcpu_state) == 504, "ABI");
 #endif

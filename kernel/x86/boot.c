@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "secrets.h"
 #include "x86/acpi.h"
 #include "x86/apic.h"
 #include "x86/clock.h"
@@ -357,6 +358,7 @@ static void parse_loader(uint32_t magic, uint64_t info_physical)
 static void print_boot_info(void)
 {
     static const char *const type_names[] = {"", "usable", "reserved", "ACPI", "ACPI NVS", "bad"};
+    static char shown[BOOT_COMMAND_MAX];
 
     for (uint32_t i = 0; i < boot_info.region_count; i++) {
         const struct boot_region *region = &boot_info.regions[i];
@@ -367,7 +369,9 @@ static void print_boot_info(void)
         const struct loader_module *module = &boot_info.modules[i];
         kprintf("boot: module %08lx - %08lx '%s'\n", module->start, module->end, module->command);
     }
-    kprintf("boot: command line '%s'\n", boot_info.command);
+    memcpy(shown, boot_info.command, sizeof shown);
+    secrets_hide(shown);
+    kprintf("boot: command line '%s'\n", shown);
 }
 
 void kernel_boot(uint32_t magic, uint64_t info_physical)

@@ -64,6 +64,9 @@ uint64_t clock_apic_hz;
 // ticks = nanoseconds * multiplier >> shift; no base.
 static struct clock_scale ticks_scale;
 
+// What the interrupt to come was asked for; UINT64_MAX: none comes.
+static uint64_t armed_for = UINT64_MAX;
+
 static uint32_t pm_timer_read(void)
 {
     return inl(acpi_info.timer_port);
@@ -221,8 +224,18 @@ void clock_init(void)
             "clock: the TSC is not marked invariant; time is right only while its rate stays\n");
 }
 
+void clock_fired(void)
+{
+    armed_for = UINT64_MAX;
+}
+
 void clock_arm(uint64_t deadline_ns)
 {
+    // Programming the timer is slow, and a machine's emulator may have to be woken for it, while
+    // most deadlines are never reached.
+    if (armed_for <= deadline_ns)
+        return;
+    armed_for = deadline_ns;
     uint64_t now = clock_now();
     uint64_t wait = deadline_ns > now ? deadline_ns - now : 0;
     uint64_t ticks = ticks_of(wait < WAIT_MAX ? wait : WAIT_MAX);
@@ -234,12 +247,4 @@ void clock_arm(uint64_t deadline_ns)
     // Rounded up, for 0 would stop the timer.
     ticks++;
     apic_write(APIC_TIMER_INITIAL, ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX);
-}
-
-void clock_disarm(void)
-{
-    if (cpu_features.tsc_deadline)
-        wrmsr(MSR_TSC_DEADLINE, 0);
-    else
-        apic_write(APIC_TIMER_INITIAL, 0);
 }

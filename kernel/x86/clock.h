@@ -37,11 +37,11 @@ static inline uint64_t clock_now(void)
     return clock_from_tsc(rdtsc());
 }
 
-// One VECTOR_TIMER interrupt at deadline_ns of clock_now(); replaces the one
-// armed before. A deadline in the past fires at once. A far one fires early (no
+// A VECTOR_TIMER interrupt at deadline_ns of clock_now() or earlier: when one is to come
+// before anyway, that is it. A deadline in the past fires at once. A far one fires early (no
 // earlier than in one second), and any may by the drift between the two
 // counters: the handler looks at clock_now() and arms again.
 void clock_arm(uint64_t deadline_ns);
 
-// No interrupt any more, but for one that is already pending in the local APIC.
-void clock_disarm(void);
+// The interrupt has come: the next clock_arm counts. The handler's first call.
+void clock_fired(void);

@@ -3,6 +3,7 @@
 // volume 3, sections 3.4.5 (segments), 8.2.3 (TSS) and 6.14.1 (gates).
 #include "x86/descriptor.h"
 
+#include "x86/debug_registers.h"
 #include "x86/instructions.h"
 
 // Type, privilege and present bits; the accessed bit is set so that the CPU need not write it.
@@ -148,5 +149,6 @@ void descriptor_init(void)
     gdt_set_tss(TSS_WINDOW + TSS_OFFSET, TSS_LIMIT);
     gdt_load();
     idt_load();
+    debug_registers_off();
     syscall_set();
 }

@@ -9,6 +9,9 @@
 #include "x86/descriptor.h"
 #include "x86/frame.h"
 
+// On the stack of a trap that has pushed its error code and vector.
+#define TRAP_CS 24
+
     .text
 // Taken instead of syscall_entry while stretches with interrupts off are
 // measured: notes when this one began.
@@ -234,6 +237,20 @@ trap_common:
 1:  call    trap_from_kernel
     jmp     leave_frame
 
+// Debug exception. A guest's watchpoint may strike in the kernel, at the first
+// instruction of a trap: the processor puts one that MOV SS has hit off by an
+// instruction, and QEMU tells one that a single step has hit once more. It is
+// nothing to the kernel, and has room in the frame that the trap began. At the
+// entry of `syscall` there is none, so that watched guests have no `syscall`
+// (vcpu_debug.c).
+trap_debug:
+    testb   $3, TRAP_CS(%rsp)
+    jnz     trap_common
+    cmpq    $0, cpu + CPU_IN_GUEST
+    je      trap_common
+    add     $16, %rsp
+    iretq
+
 // Non-maskable interrupt, double fault, machine check: on stacks of their own
 // (IST), from any mode; back to just where they struck, if at all.
 trap_on_own_stack:
@@ -265,7 +282,9 @@ stub_\vector:
     pushq   $0
     .endif
     pushq   $\vector
-    .if (\vector == 2) || (\vector == 8) || (\vector == 18)
+    .if \vector == 1
+    jmp     trap_debug
+    .elseif (\vector == 2) || (\vector == 8) || (\vector == 18)
     jmp     trap_on_own_stack
     .else
     jmp     trap_common

@@ -21,11 +21,24 @@ static inline uint64_t flags_sanitise(uint64_t flags)
     return (flags & FLAGS_USER) | FLAGS_FIXED;
 }
 
-// Instruction pointer and bases must be canonical and not the kernel's; a stack
+// Not zero: not all of instruction pointer and bases are user addresses. A stack
 // pointer can be anything, since it is only ever used in user mode.
-static inline bool registers_valid(const struct vcpu_registers *registers)
+static inline uint64_t registers_above_user(const struct vcpu_registers *registers)
 {
-    return (registers->rip | registers->fs_base | registers->gs_base) >> 47 == 0;
+    return (registers->rip | registers->fs_base | registers->gs_base) >> 47;
+}
+
+static inline bool is_canonical(uint64_t address)
+{
+    return (uint64_t)((int64_t)(address << 16) >> 16) == address;
+}
+
+// Those of a guest can be loaded. Bases may be the kernel's: paging guards what
+// they lead to, and a program can set them so by itself.
+static inline bool registers_loadable(const struct vcpu_registers *registers)
+{
+    return registers->rip >> 47 == 0 && is_canonical(registers->fs_base) &&
+           is_canonical(registers->gs_base);
 }
 
 static inline void registers_from_frame(struct vcpu_registers *to, const struct frame *frame,

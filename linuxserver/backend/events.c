@@ -50,6 +50,8 @@ void events_deliver(struct uml_pt_regs *regs)
     }
     if (bits >> EVENT_DEVICE)
         machine_interrupts(bits >> EVENT_DEVICE, regs);
+    if (bits >> EVENT_MESSAGES)
+        messages_event(bits >> EVENT_MESSAGES, regs);
     if (bits & 1ul << EVENT_TIMER)
         timer_handler(SIGALRM, NULL, regs);
 }
@@ -100,6 +102,8 @@ static void fault(struct vcpu_registers *saved, bool page_fault, uint32_t vector
 {
     struct uml_pt_regs regs;
 
+    if (page_fault && ethernet_fault(address))
+        return;
     memset(regs.gp, 0, sizeof regs.gp);
     memcpy(regs.gp, saved, offsetof(struct vcpu_registers, rip)); // the same order
     regs.gp[HOST_IP] = saved->rip;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a process did wrong, told it as Linux on x86 does (arch/x86/kernel/traps.c).
+#include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -8,10 +10,8 @@
 #include <asm/ptrace.h>
 #include <asm/sigcontext.h>
 
+#include "breakpoints.h"
 #include "server.h"
-
-#define FAULT_DEBUG      1
-#define FAULT_BREAKPOINT 3
 
 struct uml_pt_regs *current_registers(void)
 {
@@ -21,6 +21,37 @@ struct uml_pt_regs *current_registers(void)
 int process_has_work(void)
 {
     return (read_thread_flags() & _TIF_WORK_MASK) != 0;
+}
+
+// Linux takes what it has told of once for known until it changes the page; but a guest may have
+// been ended meanwhile (guests.h). Marked as new, the page is told again when the fault has been
+// dealt with.
+void guest_page_missing(unsigned long address)
+{
+    struct mm_struct *mm = current->mm;
+    pgd_t *pgd;
+    p4d_t *p4d;
+    pud_t *pud;
+    pmd_t *pmd;
+    pte_t *pte;
+
+    if (mm == NULL || address >= TASK_SIZE)
+        return;
+    pgd = pgd_offset(mm, address);
+    if (!pgd_present(*pgd))
+        return;
+    p4d = p4d_offset(pgd, address);
+    if (!p4d_present(*p4d))
+        return;
+    pud = pud_offset(p4d, address);
+    if (!pud_present(*pud))
+        return;
+    pmd = pmd_offset(pud, address);
+    if (!pmd_present(*pmd))
+        return;
+    pte = pte_offset_kernel(pmd, address);
+    if (pte_present(*pte))
+        *pte = pte_mknewpage(*pte);
 }
 
 static int float_code(unsigned int flags)
@@ -66,7 +97,7 @@ void guest_exception(struct uml_pt_regs *regs, unsigned int vector, unsigned lon
         force_sig_fault(SIGFPE, FPE_INTDIV, ip);
         break;
     case 1:
-        force_sig_fault(SIGTRAP, TRAP_TRACE, ip);
+        breakpoints_trap(&current->thread.arch, regs);
         break;
     case 3:
         force_sig(SIGTRAP);

@@ -2,9 +2,12 @@
 // The loop in which a process runs: its registers into the vCPU page, its task until it traps,
 // Linux's handler for what it did. Each Linux thread has its own invocation, on its own kernel
 // stack.
+#include "guests.h"
 #include "vcpu_page.h"
 
 #include "lib/x86/trap.h"
+
+#include <corvus/error.h>
 
 #include <kern_util.h>
 #include <os.h>
@@ -16,7 +19,8 @@
 #include <sysdep/ptrace.h>
 #include <sysdep/ptrace_user.h>
 
-#define FLAG_TRAP 0x100ul
+#define FLAG_TRAP         0x100ul
+#define VECTOR_PROTECTION 13
 
 // The first fifteen have the same order on both sides (struct user_regs_struct).
 #define COMMON_REGISTERS 15
@@ -71,12 +75,52 @@ static void page_fault(struct uml_pt_regs *regs)
     }
     regs->faultinfo = (struct faultinfo){
         .error_code = (int)vcpu->error_code, .cr2 = vcpu->fault_address, .trap_no = 14};
+    guest_page_missing(vcpu->fault_address);
     segv_handler(SIGSEGV, NULL, regs);
+    regs->faultinfo.error_code = 0; // it is over: see execution.c
 }
 
-// The process cannot run: its task is gone or it has registers that no processor takes.
-static void cannot_run(int64_t error)
+// Runs the process until it traps. Events are off.
+static inline int64_t run_guest(void)
 {
+    if (__builtin_expect(guest_running->task == PORT_NULL, 0)) {
+        corvus_error_t error = guest_begin(guest_running);
+
+        if (error != ERR_OK)
+            return -(int64_t)error;
+    }
+    return vcpu_run(guest_running->task);
+}
+
+static bool is_canonical(unsigned long address)
+{
+    return (unsigned long)((long)(address << 16) >> 16) == address;
+}
+
+_Static_assert(HOST_GS_BASE == HOST_FS_BASE + 1, "the bases");
+
+// Processors refuse a base that is not canonical at `wrgsbase`; QEMU takes it.
+static bool drop_bad_bases(struct uml_pt_regs *regs)
+{
+    bool bad = false;
+
+    for (int i = HOST_FS_BASE; i <= HOST_GS_BASE; i++) {
+        if (is_canonical(regs->gp[i]))
+            continue;
+        regs->gp[i] = 0;
+        bad = true;
+    }
+    return bad;
+}
+
+// The process cannot run: its task is gone, or it has registers that no processor takes. Of those
+// it can have made itself only bases: that is its fault, which is told it late.
+static void cannot_run(struct uml_pt_regs *regs, int64_t error)
+{
+    if (error == -(int64_t)ERR_STATE && drop_bad_bases(regs)) {
+        guest_exception(regs, VECTOR_PROTECTION, 0);
+        return;
+    }
     printk(UM_KERN_ERR "linux server: a process cannot run: error %d\n", (int)-error);
     fatal_sigsegv();
 }
@@ -103,7 +147,7 @@ void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
         int64_t reason;
 
         load_guest(regs, stepping);
-        reason = vcpu_run((port_name_t)userspace_pid[0]);
+        reason = run_guest();
         store_guest(regs, stepping);
         UPT_SYSCALL_NR(regs) = -1;
         PT_SYSCALL_NR(regs->gp) = -1; // what a debugger takes for: in no system call
@@ -123,7 +167,7 @@ void userspace(struct uml_pt_regs *regs, unsigned long *aux_fp_regs)
         case VCPU_EXIT_EVENT:
             break;
         default:
-            cannot_run(reason);
+            cannot_run(regs, reason);
         }
         finish_work();
     }

@@ -12,13 +12,25 @@
 
 #include <os.h>
 
+#include "breakpoints.h"
 #include "server.h"
 
 // The base is part of a thread's registers and travels with them; Linux would load it into a host
-// process at each switch.
+// process at each switch. Debug registers do not.
 void __wrap_arch_switch_to(struct task_struct *to);
 void __wrap_arch_switch_to(struct task_struct *to)
 {
+    breakpoints_switch(&to->thread.arch);
+}
+
+// A new program is not watched.
+void __real_flush_thread(void);
+void __wrap_flush_thread(void);
+void __wrap_flush_thread(void)
+{
+    breakpoints_clear(&current->thread.arch);
+    breakpoints_switch(&current->thread.arch);
+    __real_flush_thread();
 }
 
 // For the same reason CLONE_SETTLS changes the registers.
@@ -30,12 +42,13 @@ int __wrap_arch_set_tls(struct task_struct *t, unsigned long tls)
     return 0;
 }
 
-// A fork copies the vector state from memory.
+// A fork copies the vector state from memory, and is not traced as its parent is.
 int __real_copy_thread(struct task_struct *p, const struct kernel_clone_args *args);
 int __wrap_copy_thread(struct task_struct *p, const struct kernel_clone_args *args);
 int __wrap_copy_thread(struct task_struct *p, const struct kernel_clone_args *args)
 {
     fpu_release(current->thread.regs.regs.fp);
+    calls_not_emulated(p);
     return __real_copy_thread(p, args);
 }
 

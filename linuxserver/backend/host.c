@@ -66,60 +66,6 @@ ssize_t os_getrandom(void *buf, size_t len, unsigned int flags)
     return (ssize_t)len;
 }
 
-// --- /proc/cpuinfo's flags
-// ------------------------------------------------------------------------ The names are Linux's.
-// Only what a process can use: the vector unit up to AVX2.
-
-struct feature {
-    uint8_t leaf; // 1; 7: subleaf 0; 0x81: extended leaf 1
-    uint8_t in;   // 'b', 'c' or 'd': the register
-    uint8_t bit;
-    const char *name;
-};
-
-static const struct feature features[] = {
-    {1, 'd', 0, "fpu"},         {1, 'd', 4, "tsc"},         {1, 'd', 8, "cx8"},
-    {1, 'd', 15, "cmov"},       {1, 'd', 19, "clflush"},    {1, 'd', 23, "mmx"},
-    {1, 'd', 24, "fxsr"},       {1, 'd', 25, "sse"},        {1, 'd', 26, "sse2"},
-    {0x81, 'd', 11, "syscall"}, {0x81, 'd', 20, "nx"},      {0x81, 'd', 27, "rdtscp"},
-    {0x81, 'd', 29, "lm"},      {1, 'c', 0, "pni"},         {1, 'c', 1, "pclmulqdq"},
-    {1, 'c', 9, "ssse3"},       {1, 'c', 12, "fma"},        {1, 'c', 13, "cx16"},
-    {1, 'c', 19, "sse4_1"},     {1, 'c', 20, "sse4_2"},     {1, 'c', 22, "movbe"},
-    {1, 'c', 23, "popcnt"},     {1, 'c', 25, "aes"},        {1, 'c', 26, "xsave"},
-    {1, 'c', 28, "avx"},        {1, 'c', 29, "f16c"},       {1, 'c', 30, "rdrand"},
-    {0x81, 'c', 0, "lahf_lm"},  {0x81, 'c', 5, "abm"},      {0x81, 'c', 6, "sse4a"},
-    {7, 'b', 0, "fsgsbase"},    {7, 'b', 3, "bmi1"},        {7, 'b', 5, "avx2"},
-    {7, 'b', 8, "bmi2"},        {7, 'b', 9, "erms"},        {7, 'b', 18, "rdseed"},
-    {7, 'b', 19, "adx"},        {7, 'b', 23, "clflushopt"}, {7, 'b', 29, "sha_ni"},
-};
-
-static bool has_feature(const struct feature *feature)
-{
-    unsigned int leaf = feature->leaf == 0x81 ? 0x80000001u : feature->leaf;
-    unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0, value;
-
-    if (!__get_cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx))
-        return false;
-    value = feature->in == 'b' ? ebx : feature->in == 'c' ? ecx : edx;
-    return value >> feature->bit & 1;
-}
-
-void get_host_cpu_features(void (*flags_helper_func)(char *line),
-                           void (*cache_helper_func)(char *line))
-{
-    char line[32];
-    char cache[] = "cache_alignment : 64";
-
-    // One flag a call: Linux looks for its names anywhere in the line.
-    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
-        if (!has_feature(&features[i]))
-            continue;
-        strcpy(line, features[i].name);
-        flags_helper_func(line);
-    }
-    cache_helper_func(cache);
-}
-
 // --- Text before there is a console driver
 // ---------------------------------------------------------
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The microkernel's counters and trace, for sysfs.c.
+#include "guests.h"
 #include "vcpu_page.h"
 
 #include "lib/call.h"
@@ -19,6 +20,23 @@ static const char *const counter_names[] = {
     CORVUS_COUNTERS(NAME)
 #undef NAME
 };
+
+// What the server itself counts, in the same form.
+static unsigned long own_counters(char *text, unsigned long room)
+{
+    uint64_t id, quota = 0, used = 0, threads, rights, mapped;
+    int enabled = um_set_signals(0);
+
+    (void)task_info(NAME_TASK_SELF, &id, &quota, &used, &threads, &rights, &mapped);
+    um_set_signals(enabled);
+    return (unsigned long)snprintf(text, room,
+                                   "guests %lu\nguests_made %lu\nguests_ended_for_room %lu\n"
+                                   "guests_begun_anew %lu\n"
+                                   "kernel_memory_unused %lu\n",
+                                   guest_counts.present, guest_counts.made,
+                                   guest_counts.ended_for_room, guest_counts.begun_anew,
+                                   quota - used);
+}
 
 unsigned long host_counters_text(char *text, unsigned long room)
 {
@@ -40,7 +58,7 @@ unsigned long host_counters_text(char *text, unsigned long room)
         }
         used += (unsigned long)snprintf(text + used, room - used, " %lu\n", values[i]);
     }
-    return used;
+    return used + own_counters(text + used, room - used);
 }
 
 long host_trace_records(unsigned long *sequence, void *to, unsigned long room)

@@ -27,7 +27,7 @@
 #define INTERRUPTS_MAX 24
 #define LAST_IRQ       63 // of ARCH=um, which gives them out from the lowest
 #define BARS_BASE      0x50000000ul
-#define BARS_END       SERVER_VCPU_PAGE
+#define BARS_END       SERVER_ETHERNET_BASE
 
 #define ANY_VENDOR_DEVICE (0xfffful << 16)
 
@@ -38,16 +38,7 @@ static uint64_t *chunk_bases; // bus address of each 2 MiB of Linux's memory; 1:
 
 #define CHUNK_UNKNOWN 1ul
 
-// Each call of another task is made with events off: their handlers use the same message page.
-#define QUIETLY(call)                                                                              \
-    ({                                                                                             \
-        int enabled_ = um_set_signals(0);                                                          \
-        corvus_error_t error_ = (call);                                                            \
-        um_set_signals(enabled_);                                                                  \
-        error_;                                                                                    \
-    })
-
-static int errno_of(corvus_error_t error)
+int machine_errno(corvus_error_t error)
 {
     switch (error) {
     case ERR_OK:
@@ -78,7 +69,7 @@ int machine_find_device(unsigned int first, unsigned int vendor, struct machine_
         NAME_BOOTSTRAP, first, vendor | ANY_VENDOR_DEVICE, 0, 0, &number, &id, &class, &address));
 
     if (error != ERR_OK)
-        return errno_of(error);
+        return machine_errno(error);
     *found = (struct machine_device){
         .number = (unsigned int)number,
         .vendor = id & 0xffff,
@@ -108,7 +99,7 @@ int machine_claim_device(unsigned int number)
 {
     int error = make_chunks();
 
-    return error != 0 ? error : errno_of(QUIETLY(init_claim_device(NAME_BOOTSTRAP, number)));
+    return error != 0 ? error : machine_errno(QUIETLY(init_claim_device(NAME_BOOTSTRAP, number)));
 }
 
 void machine_release_device(unsigned int number)
@@ -131,18 +122,18 @@ int machine_open_bar(unsigned int number, unsigned int bar, struct machine_bar *
         QUIETLY(machine_bar_info(NAME_BOOTSTRAP, number, bar, &bytes, &kind, &base));
 
     if (error != ERR_OK)
-        return errno_of(error);
+        return machine_errno(error);
     if (bytes == 0)
         return -ENOENT;
     *found = (struct machine_bar){.bytes = bytes, .start = base, .ports = kind == 1};
     if (found->ports)
-        return errno_of(QUIETLY(machine_map_bar(NAME_BOOTSTRAP, number, bar, 0, 0, 0)));
+        return machine_errno(QUIETLY(machine_map_bar(NAME_BOOTSTRAP, number, bar, 0, 0, 0)));
     length = (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
     if (length > BARS_END - bars_next)
         return -ENOMEM;
     error = QUIETLY(machine_map_bar(NAME_BOOTSTRAP, number, bar, 0, length, bars_next));
     if (error != ERR_OK)
-        return errno_of(error);
+        return machine_errno(error);
     found->start = bars_next + base % PAGE_BYTES;
     bars_next += length;
     return 0;
@@ -151,9 +142,9 @@ int machine_open_bar(unsigned int number, unsigned int bar, struct machine_bar *
 // --- Interrupts
 // --------------------------------------------------------------------------------------
 
-int machine_attach_interrupt(unsigned int number, unsigned int index, int *kind)
+int machine_make_interrupt_port(port_name_t *receive)
 {
-    uint64_t port, how;
+    uint64_t port;
     unsigned int slot = interrupt_count;
     corvus_error_t error;
 
@@ -161,19 +152,36 @@ int machine_attach_interrupt(unsigned int number, unsigned int index, int *kind)
         return -ENOSPC;
     error = QUIETLY(task_allocate_port(NAME_TASK_SELF, 0, &port));
     if (error != ERR_OK)
-        return errno_of(error);
+        return machine_errno(error);
     error = QUIETLY(vcpu_bind(NAME_THREAD_MAIN, port, EVENT_DEVICE + slot));
-    if (error == ERR_OK)
-        error =
-            QUIETLY(init_attach_interrupt(NAME_BOOTSTRAP, number, index, 1,
-                                          make_send((port_name_t)port), &how, &interrupts[slot]));
     if (error != ERR_OK) {
         (void)QUIETLY(task_deallocate_right(NAME_TASK_SELF, port));
-        return errno_of(error);
+        return machine_errno(error);
     }
-    *kind = (int)how;
+    *receive = (port_name_t)port;
     interrupt_count++;
     return (int)(LAST_IRQ - slot);
+}
+
+int machine_attach_interrupt(unsigned int number, unsigned int index, int *kind)
+{
+    uint64_t how;
+    port_name_t port;
+    unsigned int slot = interrupt_count;
+    corvus_error_t error;
+    int irq = machine_make_interrupt_port(&port);
+
+    if (irq < 0)
+        return irq;
+    error = QUIETLY(init_attach_interrupt(NAME_BOOTSTRAP, number, index, 1, make_send(port), &how,
+                                          &interrupts[slot]));
+    if (error != ERR_OK) {
+        (void)QUIETLY(task_deallocate_right(NAME_TASK_SELF, port));
+        interrupt_count--;
+        return machine_errno(error);
+    }
+    *kind = (int)how;
+    return irq;
 }
 
 void machine_acknowledge_interrupt(unsigned int irq)

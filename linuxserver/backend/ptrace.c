@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Debuggers and core dumps see the thread that is meant. ARCH=um asks its one host process for the
-// vector state, whichever thread that ran last.
+// Debuggers see the thread that is meant. ARCH=um asks its one host process for the vector state,
+// whichever thread that ran last.
 #include <linux/elf.h>
-#include <linux/elfcore.h>
 #include <linux/ptrace.h>
 #include <linux/regset.h>
 #include <linux/sched.h>
@@ -16,35 +15,10 @@
 #include <asm/sigcontext.h>
 #include <asm/user.h>
 
+#include "breakpoints.h"
 #include "server.h"
 
 #define FXSAVE_BYTES sizeof(struct user_i387_struct)
-
-// Where fs/binfmt_elf.c keeps the registers of a thread other than the one that dumps.
-struct dumped_thread {
-    struct elf_prstatus prstatus;
-    elf_fpregset_t fpu;
-};
-
-// Besides: of every thread Linux has put down the dumping thread's FS base just before it asks for
-// this one's vector state.
-int __wrap_elf_core_copy_fpregs(struct task_struct *t, elf_fpregset_t *fpu);
-int __wrap_elf_core_copy_fpregs(struct task_struct *t, elf_fpregset_t *fpu)
-{
-    const unsigned long *gp = t->thread.regs.regs.gp;
-
-    if (t != current) {
-        struct elf_prstatus *status = &container_of(fpu, struct dumped_thread, fpu)->prstatus;
-
-        if (status->common.pr_pid == task_pid_vnr(t)) {
-            status->pr_reg[HOST_FS_BASE] = gp[HOST_FS_BASE];
-            status->pr_reg[HOST_GS_BASE] = gp[HOST_GS_BASE];
-        }
-    }
-    fpu_release(t->thread.regs.regs.fp);
-    memcpy(fpu, t->thread.regs.regs.fp, FXSAVE_BYTES);
-    return 1;
-}
 
 // --- Single registers ----------------------------------------------------------------------------
 
@@ -75,7 +49,7 @@ int __wrap_putreg(struct task_struct *child, int regno, unsigned long value)
     }
 }
 
-// And panics when asked for half a register.
+// The real one panics when asked for half a register.
 static bool whole_word(long addr)
 {
     return addr >= 0 && addr % (long)sizeof(long) == 0 && addr < (long)sizeof(struct user);
@@ -83,9 +57,14 @@ static bool whole_word(long addr)
 
 #define DEBUG_REGISTER(n) ((long)offsetof(struct user, u_debugreg[n]))
 
-static bool debug_register(long addr)
+static bool is_debug_register(long addr)
 {
     return addr >= DEBUG_REGISTER(0) && addr <= DEBUG_REGISTER(7);
+}
+
+static unsigned int debug_number(long addr)
+{
+    return (unsigned int)((addr - DEBUG_REGISTER(0)) / (long)sizeof(long));
 }
 
 int __wrap_poke_user(struct task_struct *child, long addr, long data);
@@ -95,17 +74,23 @@ int __wrap_poke_user(struct task_struct *child, long addr, long data)
         return -EIO;
     if (addr < (long)MAX_REG_OFFSET)
         return __wrap_putreg(child, (int)addr, (unsigned long)data);
-    // Watchpoints by the processor are not to be had: who asks uses others.
-    return debug_register(addr) && data == 0 ? 0 : -EIO;
+    if (!is_debug_register(addr))
+        return -EIO;
+    return debug_register_set(&child->thread.arch, debug_number(addr), (unsigned long)data);
 }
 
 int __wrap_peek_user(struct task_struct *child, long addr, long data);
 int __wrap_peek_user(struct task_struct *child, long addr, long data)
 {
+    unsigned long value = 0;
+
     if (!whole_word(addr))
         return -EIO;
-    return put_user(addr < (long)MAX_REG_OFFSET ? getreg(child, (int)addr) : 0ul,
-                    (unsigned long __user *)data);
+    if (addr < (long)MAX_REG_OFFSET)
+        value = getreg(child, (int)addr);
+    else if (is_debug_register(addr))
+        value = debug_register_get(&child->thread.arch, debug_number(addr));
+    return put_user(value, (unsigned long __user *)data);
 }
 
 // --- Register sets
@@ -133,20 +118,16 @@ static bool sound_vector(const struct _xstate *state)
            !memchr_inv(header->reserved2, 0, sizeof header->reserved2);
 }
 
-// All of it travels with the mask of features where programs look for it.
+// All of it.
 static long move_whole_vector(struct task_struct *child, void __user *user, size_t bytes, bool in)
 {
     unsigned long *area = child->thread.regs.regs.fp;
     struct _xstate state;
     long moved;
 
-    fpu_release(area);
-    memcpy(&state, area, sizeof state);
-    memset(&state.fpstate.sw_reserved, 0, sizeof state.fpstate.sw_reserved);
-    if (!in) {
-        *(u64 *)&state.fpstate.sw_reserved = FEATURES;
+    vector_image(child, &state);
+    if (!in)
         return move(&state, sizeof state, user, bytes, false);
-    }
     if (bytes != sizeof state)
         return -EFAULT;
     moved = move(&state, sizeof state, user, bytes, true);

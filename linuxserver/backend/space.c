@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Address spaces: a guest task for each of Linux's, known to Linux as a "pid", which is the name of
-// its task port; and the server's own.
-#include "vcpu_page.h"
+// Address spaces of processes, each with a guest (guests.h), and the server's own.
+#include "guests.h"
+#include "server.h"
 
 #include "lib/call.h"
 
@@ -14,57 +14,36 @@
 #include <skas.h>
 #include <sys/mman.h>
 
-// Kernel memory of a guest: at first, and by how much it grows when that is used up.
-#define GUEST_QUOTA      (40ul << 10)
-#define GUEST_QUOTA_STEP (32ul << 10)
-
-// mm_id.kill tells here whether anything was ever mapped.
-#define SPACE_USED 2
-
 int userspace_pid[1];
 
-static int make_space(void)
-{
-    port_name_t task;
-    corvus_error_t error = task_create(NAME_TASK_SELF, GUEST_QUOTA, TASK_GUEST, &task, NULL);
-
-    if (error != ERR_OK)
-        return error == ERR_NO_MEMORY ? -ENOMEM : -EAGAIN;
-    if ((int)task < 2) {
-        (void)task_terminate(task);
-        (void)task_deallocate_right(NAME_TASK_SELF, task);
-        return -EAGAIN;
-    }
-    return (int)task;
-}
-
+// Its guest is made when it runs or gets its first page.
 int start_userspace(unsigned long stub_stack)
 {
-    (void)stub_stack;
-    return make_space();
+    return guest_pid(stub_stack);
 }
 
 // A fork's address space begins empty: Linux marks its pages as not yet known here.
 int copy_context_skas0(unsigned long stack, int pid)
 {
-    (void)stack;
     (void)pid;
-    return make_space();
+    return guest_pid(stack);
 }
 
-// Comes twice for some: the second time the name is stale.
+// Comes twice for some.
 void os_kill_ptraced_process(int pid, int reap_child)
 {
+    struct guest *guest = guest_of_pid(pid);
+
     (void)reap_child;
-    if (task_terminate((port_name_t)pid) == ERR_OK)
-        (void)task_deallocate_right(NAME_TASK_SELF, (port_name_t)pid);
-    if (userspace_pid[0] == pid)
-        userspace_pid[0] = 0;
+    guest_end(guest);
+    if (guest_running == guest)
+        guest_running = NULL;
 }
 
 void __switch_mm(struct mm_id *mm_idp)
 {
     userspace_pid[0] = mm_idp->u.pid;
+    guest_run_next(guest_of_pid(mm_idp->u.pid));
 }
 
 // --- A guest's pages
@@ -87,47 +66,68 @@ static int errno_of(corvus_error_t error)
     return error == ERR_OK ? 0 : error == ERR_NO_MEMORY ? -ENOMEM : -EFAULT;
 }
 
-static corvus_error_t grow(port_name_t task)
+// Maps pages of the server into a guest. When all other guests have been ended for it and there
+// still is too little memory, it begins anew, empty: its other pages come back by faults.
+static corvus_error_t map_guest(struct guest *guest, uint64_t source, uint64_t address,
+                                uint64_t bytes, uint64_t access)
 {
-    int enabled = um_set_signals(0); // the right travels in the message page
-    corvus_error_t error = task_move_quota(NAME_TASK_SELF, GUEST_QUOTA_STEP, copy_send(task));
+    corvus_error_t error;
+    bool anew = false;
 
-    um_set_signals(enabled);
-    return error;
+    for (;;) {
+        error = guest_begin(guest);
+        if (error != ERR_OK)
+            return error;
+        guest->mapped = true;
+        error = memory_map(guest->task, source, address, bytes, access, NULL);
+        if (error != ERR_NO_MEMORY || guest_grow(guest) == ERR_OK) {
+            if (error != ERR_NO_MEMORY)
+                return error;
+            continue;
+        }
+        if (anew)
+            return error;
+        guest_end(guest);
+        guest_counts.begun_anew++;
+        anew = true;
+    }
 }
 
 int map(struct mm_id *mm_idp, unsigned long virt, unsigned long len, int prot, int phys_fd,
         unsigned long long offset, int done, void **data)
 {
-    port_name_t task = (port_name_t)mm_idp->u.pid;
-    uint64_t access = access_of((unsigned int)prot);
-    corvus_error_t error;
+    uint64_t access = access_of((unsigned int)prot) & ~(mapping_executable ? 0 : ACCESS_EXECUTE);
 
     (void)phys_fd;
-    (void)done;
-    (void)data;
     if (access == 0)
         return unmap(mm_idp, virt, len, done, data);
-    mm_idp->kill = SPACE_USED;
+    return errno_of(
+        map_guest(guest_of_pid(mm_idp->u.pid), SERVER_MEMORY_BASE + offset, virt, len, access));
+}
+
+// Takes access away. A guest whose pages cannot be taken one by one for want of memory ends: then
+// it has none of them.
+static int take_access(struct mm_id *mm_idp, uint64_t address, uint64_t bytes, uint64_t access)
+{
+    struct guest *guest = guest_of_pid(mm_idp->u.pid);
+    corvus_error_t error;
+
+    if (!guest->mapped)
+        return 0;
     do {
-        error = memory_map(task, SERVER_MEMORY_BASE + offset, virt, len, access, NULL);
-    } while (error == ERR_NO_MEMORY && grow(task) == ERR_OK);
-    return errno_of(error);
+        error = memory_unmap(guest->task, address, bytes, access | MEMORY_SELF, NULL, NULL, NULL);
+    } while (error == ERR_NO_MEMORY && guest_grow(guest) == ERR_OK);
+    if (error != ERR_NO_MEMORY)
+        return errno_of(error);
+    guest_end(guest);
+    return 0;
 }
 
 int unmap(struct mm_id *mm_idp, unsigned long addr, unsigned long len, int done, void **data)
 {
-    port_name_t task = (port_name_t)mm_idp->u.pid;
-    corvus_error_t error;
-
     (void)done;
     (void)data;
-    if (mm_idp->kill != SPACE_USED)
-        return 0;
-    do {
-        error = memory_unmap(task, addr, len, ACCESS_ALL | MEMORY_SELF, NULL, NULL, NULL);
-    } while (error == ERR_NO_MEMORY && grow(task) == ERR_OK);
-    return errno_of(error);
+    return take_access(mm_idp, addr, len, ACCESS_ALL);
 }
 
 // Without access it is an unmapping, from which the next fault brings the page back.
@@ -140,13 +140,10 @@ int protect(struct mm_id *mm_idp, unsigned long addr, unsigned long len, unsigne
     (void)data;
     if (taken == 0)
         return 0;
-    return errno_of(memory_unmap((port_name_t)mm_idp->u.pid, addr, len,
-                                 (taken & ACCESS_READ ? ACCESS_ALL : taken) | MEMORY_SELF, NULL,
-                                 NULL, NULL));
+    return take_access(mm_idp, addr, len, taken & ACCESS_READ ? ACCESS_ALL : taken);
 }
 
-// --- The server's own pages
-// -------------------------------------------------------------------------
+// --- The server's own pages ------------------------------------------------------------------
 
 int create_mem_file(unsigned long long len)
 {
@@ -158,13 +155,16 @@ int os_map_memory(void *virt, int fd, unsigned long long off, unsigned long len,
                   int x)
 {
     uint64_t source = SERVER_MEMORY_BASE + off;
+    uint64_t access = (r ? ACCESS_READ : 0) | (w ? ACCESS_WRITE : 0) | (x ? ACCESS_EXECUTE : 0);
+    corvus_error_t error;
 
     (void)fd;
     if ((uint64_t)virt == source)
         return 0;
-    return errno_of(memory_map(
-        NAME_TASK_SELF, source, (uint64_t)virt, len,
-        (r ? ACCESS_READ : 0) | (w ? ACCESS_WRITE : 0) | (x ? ACCESS_EXECUTE : 0), NULL));
+    do {
+        error = memory_map(NAME_TASK_SELF, source, (uint64_t)virt, len, access, NULL);
+    } while (error == ERR_NO_MEMORY && guest_end_oldest());
+    return errno_of(error);
 }
 
 // Linux asks only for all access.

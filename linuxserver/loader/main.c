@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Starts Linux: takes the memory it is to have, in 2 MiB pages where they are to be had, puts the
-// image from its boot module at the beginning, and enters it. Linux shares its pages with its
-// processes, so it must hold all of them with all access, which no ordinary program of init's has.
+// Starts Linux: takes the memory it is to have, in 2 MiB pages where they are to be had, unpacks
+// the image of its boot module (compressed, for init keeps it) at the beginning, and enters it.
+// Linux shares its pages with its processes, so it must hold all of them with all access, which no
+// ordinary program of init's has.
 //
-//   linux-loader [memory=MIB] [leave=MIB] [--set KEY VALUE]… [LINUX-ARGUMENTS]…
+//   linux-loader [memory=MIB] [leave=MIB] [--lend MIB] [--set KEY VALUE]… [LINUX-ARGUMENTS]…
 //     --set    becomes KEY=VALUE for Linux, or nothing when the value is empty
 //     memory=  what Linux gets; without it all that is free
 //     leave=   but for this much (default: 4)
+//     --lend   and this much, for the DSM server; may be empty
 #include "linuxserver/backend/server.h"
 
 #include "lib/call.h"
@@ -20,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd/zstd.h>
 
 #define MIB           (1ul << 20)
 #define LEAVE_DEFAULT 4
@@ -109,6 +112,25 @@ static void check_segment(const Elf64_Phdr *segment, uint64_t file_bytes, uint64
         fail("a segment of its image is out of place", ERR_INVALID_RANGE);
 }
 
+// Unpacks the image to the end of Linux's memory, where it stays until Linux has another use for
+// it.
+static const char *unpack_image(const void *module, uint64_t module_bytes, uint64_t memory_bytes,
+                                uint64_t *bytes)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(module, module_bytes);
+
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
+        fail("its image is not compressed by zstd", ERR_INVALID_ARGUMENT);
+    if (size > memory_bytes / 2)
+        fail("its image is too large for its memory", ERR_NO_MEMORY);
+    char *image = (char *)SERVER_MEMORY_BASE + ((memory_bytes - size) & ~(PAGE_BYTES - 1));
+    if (ZSTD_decompress(image, size, module, module_bytes) != size)
+        fail("its image is damaged", ERR_INVALID_ARGUMENT);
+    *bytes = size;
+    return image;
+}
+
+// `memory_bytes`: what lies before the unpacked image.
 static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_bytes,
                            uint64_t *image_end)
 {
@@ -135,16 +157,23 @@ static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_by
 // --- Arguments
 // --------------------------------------------------------------------------------------
 
+// `word` is what is complained of.
+static void take_mebibytes(const char *word, const char *digits, uint64_t *bytes)
+{
+    char *end;
+
+    *bytes = strtoull(digits, &end, 10) * MIB;
+    if (end == digits || *end != '\0' || *bytes > 1024 * 1024 * MIB)
+        fail(word, ERR_INVALID_ARGUMENT);
+}
+
 static bool take_option(const char *word, const char *key, uint64_t *bytes)
 {
     size_t length = strlen(key);
-    char *end;
 
     if (strncmp(word, key, length) != 0)
         return false;
-    *bytes = strtoull(word + length, &end, 10) * MIB;
-    if (end == word + length || *end != '\0' || *bytes > 1024 * 1024 * MIB)
-        fail(word, ERR_INVALID_ARGUMENT);
+    take_mebibytes(word, word + length, bytes);
     return true;
 }
 
@@ -194,7 +223,8 @@ int main(int argc, char **argv)
     static struct server_boot boot;
     // On the stack, far up: Linux takes the vector's place for the end of its address space.
     struct words words = {.array = {argv[0]}, .count = 1};
-    uint64_t memory = 0, leave = LEAVE_DEFAULT * MIB, image_bytes, initramfs_bytes = 0, image_end;
+    uint64_t memory = 0, leave = LEAVE_DEFAULT * MIB, lend = 0, module_bytes, image_bytes;
+    uint64_t initramfs_bytes = 0, image_end;
     char kibibytes[24];
 
     for (int i = 1; i < argc; i++) {
@@ -202,18 +232,23 @@ int main(int argc, char **argv)
             if (argv[i + 2][0] != '\0')
                 add_word(&words, argv[i + 1], argv[i + 2], strlen(argv[i + 2]));
             i += 2;
+        } else if (strcmp(argv[i], "--lend") == 0 && i + 1 < argc) {
+            if (argv[++i][0] != '\0')
+                take_mebibytes(argv[i], argv[i], &lend);
         } else if (!take_option(argv[i], "memory=", &memory) &&
                    !take_option(argv[i], "leave=", &leave)) {
             add_words(&words, argv[i]);
         }
     }
-    const void *image = map_module("linux", IMAGE_AT, &image_bytes);
-    if (image == NULL)
+    const void *module = map_module("linux", IMAGE_AT, &module_bytes);
+    if (module == NULL)
         fail("there is no boot module linux", ERR_NOT_FOUND);
-    memory = memory_wanted(memory, leave);
+    memory = memory_wanted(memory, leave + lend);
     take_memory(memory);
-    uint64_t entry = load_image(image, image_bytes, memory, &image_end);
-    unmap_module(image, image_bytes);
+    const char *image = unpack_image(module, module_bytes, memory, &image_bytes);
+    uint64_t entry =
+        load_image(image, image_bytes, (uint64_t)image - SERVER_MEMORY_BASE, &image_end);
+    unmap_module(module, module_bytes);
 
     boot.initramfs = map_module("initramfs", IMAGE_AT, &initramfs_bytes);
     if (boot.initramfs != NULL)

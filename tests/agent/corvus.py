@@ -100,7 +100,12 @@ def trace(folder):
 def errors(folder):
     """One clear line, and a status."""
     for arguments in ((), ("fly",), ("--fast", "stats"), ("stats", "x"), ("stats", "-i"), ("stats", "-i", "-1"),
-                      ("trace", "-n", "0"), ("trace", "-k", "none"), ("trace", "up"), ("trace", "-n")):
+                      ("trace", "-n", "0"), ("trace", "-k", "none"), ("trace", "up"), ("trace", "-n"),
+                      ("run",), ("run", "--on"), ("run", "--on", "1"), ("run", "true"), ("run", "--on", "1,", "true"),
+                      ("run", "--on", "x", "true"), ("run", "--in", "1", "true"), ("shared",), ("shared", "-v", "true"),
+                      ("agentd", "x"), ("dsm",), ("dsm", "fly"), ("dsm", "ls", "-a"), ("dsm", "ls", "x"),
+                      ("dsm", "stat", "-n"), ("dsm", "stat", "-n", "0"), ("dsm", "stat", "-n", "65"),
+                      ("dsm", "stat", "-a", "-n", "1"), ("dsm", "trace", "x", "y")):
         result = run(folder, *arguments)
         right = result.returncode == 2 and "usage:" in result.stderr and not result.stdout
         check(right, f"wrong arguments: {' '.join(arguments)}", result)
@@ -109,6 +114,12 @@ def errors(folder):
         right = result.returncode == 1 and result.stderr.count("\n") == 1 and "Corvus node" in result.stderr
         check(right, f"{' '.join(arguments)} elsewhere", result)
     check(run(folder, "help").returncode == 0, "help")
+    for status, arguments in ((125, ("run", "--on", "1", "true")), (127, ("run", "--on", "1", "nowhere")),
+                              (126, ("run", "--on", "1", "/")), (125, ("shared", "true")), (1, ("dsm", "ls")),
+                              (1, ("dsm", "stat", "-n", "node2")), (1, ("dsm", "trace"))):
+        result = run(folder, *arguments)
+        right = result.returncode == status and result.stderr.count("\n") == 1 and not result.stdout
+        check(right, f"{' '.join(arguments)} where there is no Corvus", result)
     (folder / "counters").write_text("x 1\n")
     with open("/dev/full", "w") as full:
         result = subprocess.run([CORVUS, "--from", folder, "stats"], stdout=full, stderr=subprocess.PIPE)

@@ -170,6 +170,11 @@ class Node:
             [MAIN, "copy", self.socket, *paths], capture_output=True, timeout=SECONDS, check=False
         )
 
+    def connections(self):
+        """Clients that the server has at the moment."""
+        with open("/proc/net/unix", encoding="ascii", errors="replace") as table:
+            return sum(line.split()[5:6] == ["03"] and line.split()[-1] == self.socket for line in table)
+
     def counters(self):
         """The agent's counters."""
         text = subprocess.run(

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# TAP: the same node comes up by each way of booting: QEMU's own loader (Multiboot 1), GRUB from the
-# image under BIOS, and under UEFI (both Multiboot 2).
+# TAP: the same node comes up, to the shell's prompt, by each way of booting that needs no LAN: QEMU's own
+# loader (Multiboot 1); GRUB from the image as a disc and as a USB stick, under BIOS and UEFI
+# (Multiboot 2). netboot.sh has the others.
 set -eu
 
 cd "$(dirname "$0")/../.."
 build=${CORVUS_BUILD:-build}
-ready='init: node ready'
+# That of bash on the console; Linux's own lines may come before it is flushed.
+ready='node1:~#'
 machine=
 
 end_machine() {
@@ -18,7 +20,7 @@ end_machine() {
     fi
 }
 
-# Waits until the log shows the ready line, a panic, or the machine has ended.
+# Waits until the log shows the prompt, a panic, or the machine has ended.
 wait_until_ready() {
     local log=$1 end=$((SECONDS + $2))
     while [ "$SECONDS" -lt "$end" ]; do
@@ -36,7 +38,7 @@ wait_until_ready() {
 check_path() {
     local number=$1 path=$2 seconds=$3 log=$build/tests/boot/$2.log result=ok
     : >"$log"
-    deploy/boot.sh --boot "$path" --kernel "$build/kernel/corvus.elf" \
+    deploy/boot.sh --boot "$path" --kernel "$build/kernel/corvus.elf" --append node=1 \
         --modules "$build/node.modules" --iso "$build/corvus.iso" --serial "$log" \
         </dev/null >"$log.qemu" 2>&1 &
     machine=$!
@@ -49,8 +51,11 @@ check_path() {
 }
 
 trap end_machine EXIT
+trap 'exit 1' INT TERM HUP
 mkdir -p "$build/tests/boot"
-echo 1..3
+echo 1..5
 check_path 1 direct 180
-check_path 2 grub 240
-check_path 3 uefi 400
+check_path 2 iso 240
+check_path 3 iso-uefi 400
+check_path 4 usb 240
+check_path 5 usb-uefi 400

@@ -8,40 +8,9 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 name=test-$$
-state=build/cluster/$name
-work=$(mktemp -d)
-number=0
-failures=0
-output=
 megabytes=50
-
-cluster() {
-    output=$(./qemu-cluster.sh --name "$name" "$@" 2>&1)
-}
-
-# check TEXT COMMAND…: one test, passed when the command is true.
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        printf '%s\n' "$output" | tail -n 15 | sed 's/^/#   /'
-        failures=$((failures + 1))
-    fi
-}
-
-says() {
-    [[ $output == *"$1"* ]]
-}
-
-succeeds() {
-    local text=$1
-    shift
-    cluster "$@" && says "$text"
-}
+# shellcheck source=tests/cluster/common.sh
+. tests/cluster/common.sh
 
 # ends STATUS TEXT COMMAND…: with that status, saying so.
 ends() {
@@ -60,12 +29,6 @@ node_says() {
     shift
     succeeds "$text" exec 1 -- "$@"
 }
-
-clean_up() {
-    ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
-    rm -rf "$state" "$work"
-}
-trap clean_up EXIT
 
 wrong_arguments() {
     check "exec without a node" ends 2 "which node" exec -- true
@@ -169,5 +132,4 @@ bytes
 copies
 console
 agent_restarted
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -7,36 +7,8 @@ set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 name=restart-$$
-number=0
-failures=0
-
-cluster() {
-    ./qemu-cluster.sh --name "$name" "$@"
-}
-
-finish() {
-    cluster down >/dev/null 2>&1
-    rm -rf "build/cluster/$name"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM HUP
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        failures=$((failures + 1))
-    fi
-}
-
-log_says() {
-    grep -a -q -E "$1" "build/cluster/$name/node1.log"
-}
+# shellcheck source=tests/cluster/common.sh
+. tests/cluster/common.sh
 
 # A node whose Linux starts anew answers within seconds.
 answers() {
@@ -64,5 +36,4 @@ check "it is a new one" answers test ! -e /tmp/old
 check "it has its memory" answers sh -c '[ $(sed -n "s/MemAvailable: *\([0-9]*\) .*/\1/p" /proc/meminfo) -gt 190000 ]'
 check "a second panic is survived, too" panics
 check "and the third Linux answers" answers true
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

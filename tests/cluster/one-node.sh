@@ -8,55 +8,9 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 name=test-$$
 other=test-$$-other
-state=build/cluster/$name
-number=0
-failures=0
-output=
-
-# Runs the command on the test's own cluster; keeps what it prints, and its status as its own.
-cluster() {
-    output=$(./qemu-cluster.sh --name "$name" "$@" 2>&1)
-}
-
-# check TEXT COMMAND…: one test, passed when the command is true.
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        printf '%s\n' "$output" | tail -n 15 | sed 's/^/#   /'
-        failures=$((failures + 1))
-    fi
-}
-
-says() {
-    [[ $output == *"$1"* ]]
-}
-
-# Wrong arguments: status 2, one line that says what, then the usage.
-refuses() {
-    local text=$1 status=0
-    shift
-    cluster "$@" || status=$?
-    [ "$status" -eq 2 ] && says "$text" && [ "$(grep -n '^usage:' <<<"$output" | cut -d : -f 1)" = 2 ]
-}
-
-# Refused for the state the cluster is in: status 1 and one line.
-declines() {
-    local text=$1 status=0
-    shift
-    cluster "$@" || status=$?
-    [ "$status" -eq 1 ] && says "$text" && [ "$(wc -l <<<"$output")" -eq 1 ]
-}
-
-succeeds() {
-    local text=$1
-    shift
-    cluster "$@" && says "$text"
-}
+others=("$other")
+# shellcheck source=tests/cluster/common.sh
+. tests/cluster/common.sh
 
 node_process() {
     cut -d ' ' -f 1 "$state/node1.pid"
@@ -82,19 +36,12 @@ is_json() {
     python3 -c 'import json, sys; json.load(sys.stdin)' <<<"$output"
 }
 
-clean_up() {
-    ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
-    ./qemu-cluster.sh --name "$other" down >/dev/null 2>&1
-    rm -rf "$state" "build/cluster/$other"
-}
-trap clean_up EXIT
-
 wrong_arguments() {
     check "no command" refuses "which command"
     check "unknown command" refuses "no command 'fly'" fly
     check "unknown argument of up" refuses "unknown argument '--fast'" up --fast
     check "value missing" refuses "needs a value" up -m
-    check "more than one node" refuses "one node for now" up -n 3
+    check "too many nodes" refuses "at most 8 nodes" up -n 9
     check "memory that is no number" refuses "not a size" up -m much
     check "unknown boot path" refuses "no boot path" up --boot floppy
     check "log of no node" refuses "which node" log
@@ -180,7 +127,6 @@ declines_with_log() {
     ! cluster "$@" && says "node 1 did not come up: its machine ended"
 }
 
-mkdir -p build/cluster
 wrong_arguments
 life
 image_paths
@@ -188,5 +134,4 @@ killed_machine
 foreign_process
 interrupted_up
 failing_up
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -27,8 +27,8 @@ struct test_group {
 extern const struct test_group message_tests, send_tests, reply_tests, reply_right_tests,
     right_tests, transfer_tests, notice_tests, port_set_tests, copy_tests, item_tests, map_tests,
     quota_tests, fault_tests, exception_tests, state_tests, wait_tests, schedule_tests, event_tests,
-    vcpu_tests, vcpu_server_tests, service_tests, middle_tests, hostile_tests, device_tests,
-    limits_tests, latency_tests;
+    vcpu_tests, vcpu_debug_tests, vcpu_server_tests, service_tests, middle_tests, hostile_tests,
+    device_tests, limits_tests, latency_tests;
 
 void expect(bool holds, const char *file, int line, const char *text);
 void expect_equal(uint64_t actual, uint64_t expected, const char *file, int line, const char *text);

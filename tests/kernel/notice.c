@@ -93,6 +93,15 @@ static void test_no_senders(void)
     EXPECT_OK(port_make_send(port.receive, &port.send));
     right_drop(port.send);
     expect_silence();
+    // A send-once right counts.
+    uint64_t once = PORT_NULL;
+    EXPECT_OK(port_make_send(port.receive, &port.send));
+    EXPECT_OK(task_insert_right(NAME_TASK_SELF, make_send_once(port.receive), &once));
+    EXPECT_OK(ask(port.receive, NOTIFY_NO_SENDERS));
+    right_drop(port.send);
+    expect_silence();
+    right_drop((port_name_t)once);
+    expect_notice(MESSAGE_ID_NO_SENDERS, 0x66);
     // A send right in a message on its way counts.
     EXPECT_OK(port_make_send(port.receive, &port.send));
     EXPECT_OK(ask(port.receive, NOTIFY_NO_SENDERS));

@@ -37,7 +37,7 @@ static void test_create(void)
         EXPECT_EQUAL(task_create(NAME_TASK_SELF, bytes, 0, &task, NULL), ERR_NO_MEMORY);
     EXPECT_EQUAL(task_create(NAME_TASK_SELF, 1ull << 40, 0, &task, NULL), ERR_NO_MEMORY);
     EXPECT_EQUAL(task_create(NAME_TASK_SELF, UINT64_MAX, 0, &task, NULL), ERR_NO_MEMORY);
-    EXPECT_EQUAL(task_create(NAME_TASK_SELF, 64 << 10, 2, &task, NULL), ERR_INVALID_ARGUMENT);
+    EXPECT_EQUAL(task_create(NAME_TASK_SELF, 64 << 10, 4, &task, NULL), ERR_INVALID_ARGUMENT);
     EXPECT_EQUAL(task_create(NAME_TASK_SELF, 64 << 10, 1ull << 32, &task, NULL),
                  ERR_INVALID_ARGUMENT);
     now = quota_of(NAME_TASK_SELF);

@@ -314,6 +314,65 @@ static void test_client_gives_up_in_transit(void)
     drop_ports();
 }
 
+// Why there is no answer is the answerer's to say.
+static void test_failed(void)
+{
+    struct message message;
+    uint64_t name = PORT_NULL;
+
+    make_ports();
+    struct helper *client = helper_start(caller, NULL);
+    EXPECT(helper_waits(client, THREAD_SENDING));
+    EXPECT_OK(receive_now(&message, port.receive));
+    EXPECT_OK(thread_save_reply(NAME_THREAD_MAIN, &name));
+    EXPECT_EQUAL(task_fail_reply(NAME_TASK_SELF, name, 0), ERR_INVALID_ARGUMENT);
+    EXPECT_EQUAL(task_fail_reply(NAME_TASK_SELF, name, ERR_COUNT), ERR_INVALID_ARGUMENT);
+    EXPECT_EQUAL(task_fail_reply(NAME_TASK_SELF, name + (1ull << 32), ERR_FAULT), ERR_INVALID_NAME);
+    EXPECT_EQUAL(task_fail_reply(NAME_TASK_SELF, port.send, ERR_FAULT), ERR_INVALID_RIGHT);
+    EXPECT_OK(task_fail_reply(NAME_TASK_SELF, name, ERR_TOO_LARGE));
+    EXPECT_EQUAL(right_kind((port_name_t)name), RIGHT_NONE);
+    helper_join(client);
+    EXPECT_EQUAL(result, ERR_TOO_LARGE | IN_RECEIVE);
+    EXPECT_OK(task_insert_right(NAME_TASK_SELF, make_send_once(back.receive), &name));
+    EXPECT_OK(task_fail_reply(NAME_TASK_SELF, name, ERR_TOO_LARGE));
+    EXPECT_EQUAL(receive_now(&message, back.receive), ERR_WOULD_BLOCK | IN_RECEIVE);
+    drop_ports();
+}
+
+static void caller_with_room(void *argument)
+{
+    static uint8_t buffer[48];
+    (void)argument;
+
+    utcb_self()->copy_buffers[1] = message_buffer(buffer, sizeof buffer);
+    caller(NULL);
+    utcb_self()->copy_buffers[1].length = 0;
+}
+
+// What an answer may carry can be asked before it is made.
+static void test_room(void)
+{
+    struct message message;
+    uint64_t room[4] = {9, 9, 9, 9};
+
+    make_ports();
+    EXPECT_EQUAL(thread_reply_room(NAME_THREAD_MAIN, NULL, NULL, NULL, NULL), ERR_STATE);
+    struct helper *client = helper_start(caller_with_room, NULL);
+    EXPECT(helper_waits(client, THREAD_SENDING));
+    EXPECT_OK(receive_now(&message, port.receive));
+    EXPECT_OK(thread_reply_room(NAME_THREAD_MAIN, &room[0], &room[1], &room[2], &room[3]));
+    EXPECT_EQUAL(room[0] + room[2] + room[3], 0);
+    EXPECT_EQUAL(room[1], 48);
+    answer_slot(5);
+    helper_join(client);
+    send_with(make_send_once(back.receive), &message);
+    EXPECT_OK(thread_reply_room(NAME_THREAD_MAIN, NULL, &room[1], NULL, NULL));
+    EXPECT_EQUAL(room[1], 0);
+    answer_slot(33);
+    expect_answer(33);
+    drop_ports();
+}
+
 static const struct test tests[] = {
     {"a reply right made of a receive right", test_make_send_once, false},
     {"a reply right moved", test_move_send_once, false},
@@ -321,6 +380,8 @@ static const struct test tests[] = {
     {"reply rights that are refused", test_refused, false},
     {"a reply right destroyed unused", test_destroyed, false},
     {"the port to be answered dies", test_back_dies, false},
+    {"a caller told why there is no answer", test_failed, false},
+    {"how much an answer may carry", test_room, false},
     {"a thread waits at the port to be answered", test_back_waits, false},
     {"passed on to a task that answers by its slot", test_pass_on_slot, false},
     {"passed on to a task that answers by name", test_pass_on_name, false},

@@ -102,7 +102,7 @@ static void test_unknown(void)
 {
     static const uint32_t ids[] = {0,     1,     0x100,   0x1ff,   0x200,       0x2ff,
                                    0x3ff, 0x6ff, 0x60000, 0x10101, 0x80000101u, 0xffffffffu,
-                                   0x115, 0x211, 0x306,   0x602};
+                                   0x115, 0x212, 0x306,   0x602};
 
     make_targets();
     for (unsigned object = 0; object < OBJECTS; object++)
@@ -233,6 +233,17 @@ static void test_local_only(void)
     EXPECT_EQUAL(call_remotely(targets[TASK], SERVICE_task_donate, 2, &message), ERR_LOCAL_ONLY);
     message = (struct message){.words = {SCRATCH, 1}};
     EXPECT_EQUAL(call_remotely(targets[TASK], SERVICE_task_reclaim, 2, &message), ERR_LOCAL_ONLY);
+    // An RPC for somebody else.
+    message = (struct message){.destination = targets[TASK],
+                               .id = SERVICE_memory_map,
+                               .words = {(uint64_t)page, SCRATCH, PAGE_BYTES, ACCESS_READ}};
+    EXPECT_OK(message_do(&message, TAG_CALL | TAG_FOREIGN | 4));
+    EXPECT_EQUAL(message.words[0], ERR_LOCAL_ONLY);
+    message = (struct message){.destination = targets[TASK], .id = SERVICE_task_info};
+    EXPECT_OK(message_do(&message, TAG_CALL | TAG_FOREIGN));
+    EXPECT_OK(message.words[0]);
+    message = (struct message){.destination = targets[TASK], .id = SERVICE_task_info};
+    EXPECT_EQUAL(message_do(&message, TAG_SEND | TAG_FOREIGN), ERR_INVALID_ARGUMENT);
     drop_targets();
     pages_free(page, 1);
 }

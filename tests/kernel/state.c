@@ -133,6 +133,32 @@ static void test_create_refused(void)
                  ERR_INVALID_ARGUMENT);
 }
 
+// A task's limit holds for whoever makes its threads, and for tasks made from it.
+static void test_priority_limit(void)
+{
+    port_name_t task = PORT_NULL, child = PORT_NULL, thread = PORT_NULL;
+
+    EXPECT_OK(task_create(NAME_TASK_SELF, 512 << 10, TASK_PRIORITY_MAX(5), &task, NULL));
+    EXPECT_EQUAL(task_create_thread(task, CHILD_UTCB, 6, &thread, NULL), ERR_INVALID_ARGUMENT);
+    EXPECT_OK(task_create_thread(task, CHILD_UTCB, 5, &thread, NULL));
+    EXPECT_EQUAL(thread_set_priority(thread, 6), ERR_INVALID_ARGUMENT);
+    EXPECT_OK(thread_set_priority(thread, 0));
+    EXPECT_OK(thread_set_priority(thread, 5));
+    EXPECT_OK(port_deallocate(thread));
+    EXPECT_OK(task_create(task, 128 << 10, TASK_PRIORITY_MAX(7), &child, NULL));
+    EXPECT_EQUAL(task_create_thread(child, CHILD_UTCB, 6, &thread, NULL), ERR_INVALID_ARGUMENT);
+    EXPECT_OK(port_deallocate(child));
+    EXPECT_OK(task_create(task, 128 << 10, TASK_PRIORITY_MAX(4), &child, NULL));
+    EXPECT_EQUAL(task_create_thread(child, CHILD_UTCB, 5, &thread, NULL), ERR_INVALID_ARGUMENT);
+    EXPECT_OK(task_create_thread(child, CHILD_UTCB, 4, &thread, NULL));
+    EXPECT_OK(port_deallocate(thread));
+    EXPECT_EQUAL(task_create(task, 4096, 5u << TASK_PRIORITY_SHIFT, &(port_name_t){0}, NULL),
+                 ERR_INVALID_ARGUMENT);
+    EXPECT_OK(task_terminate(task));
+    EXPECT_OK(port_deallocate(child));
+    EXPECT_OK(port_deallocate(task));
+}
+
 // --- Registers --------------------------------------------------------------------------
 
 // All registers as set, including flags.
@@ -332,6 +358,7 @@ static const struct test tests[] = {
     {"a thread suspends itself", test_suspend_self, false},
     {"what thread_info tells, priorities", test_info, false},
     {"threads that are not made", test_create_refused, false},
+    {"the limit of a task's priorities", test_priority_limit, false},
     {"registers set and read", test_registers, false},
     {"hostile registers", test_hostile_registers, false},
     {"a running thread sent elsewhere", test_redirect, false},

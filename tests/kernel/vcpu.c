@@ -232,6 +232,8 @@ SERVER static void serve_hostile(void *argument)
         guest_begin(guest_calls);
         VCPU->guest.gs_base = bad[i];
         note((uint64_t)vcpu_run(guest_task));
+        if (VCPU->guest.gs_base != bad[i])
+            note(i);
         // A stack pointer may be anything.
         guest_begin(guest_calls);
         VCPU->guest.rsp = bad[i];
@@ -253,8 +255,11 @@ static void test_hostile(void)
 {
     run(guest_calls, serve_hostile);
     EXPECT_EQUAL(note_count, 23);
-    for (unsigned i = 0; i < 20; i++)
-        EXPECT_EQUAL(notes[i], i % 4 == 3 ? (uint64_t)VCPU_EXIT_SYSCALL : -(uint64_t)ERR_STATE);
+    for (unsigned i = 0; i < 20; i++) {
+        // Bases may lie in the kernel's half, if the processor can hold them.
+        bool allowed = i % 4 == 3 || (i % 4 != 0 && i / 4 >= 2);
+        EXPECT_EQUAL(notes[i], allowed ? (uint64_t)VCPU_EXIT_SYSCALL : -(uint64_t)ERR_STATE);
+    }
     EXPECT_EQUAL(notes[20], VCPU_EXIT_SYSCALL);
     EXPECT_EQUAL(notes[21] & 0x1a7200, 0x200);
     EXPECT_EQUAL(notes[22], -(uint64_t)ERR_STATE);

@@ -152,7 +152,7 @@ static void wait_shortly(void *argument)
 {
     struct message message = {.receive_from = port.receive};
     (void)argument;
-    result = message_do_within(&message, TAG_RECEIVE, 5 * MILLISECOND);
+    result = message_do_within(&message, TAG_RECEIVE, 100 * MILLISECOND);
     came_back = true;
 }
 
@@ -163,7 +163,7 @@ static void test_suspended_deadline(void)
     struct helper *helper = helper_start(wait_shortly, NULL);
     EXPECT(helper_waits(helper, THREAD_RECEIVING));
     EXPECT_OK(thread_suspend(helper->thread));
-    sleep_for(10 * MILLISECOND);
+    sleep_for(150 * MILLISECOND);
     EXPECT(!came_back);
     EXPECT_OK(thread_resume(helper->thread));
     helper_join(helper);

@@ -36,6 +36,7 @@ static void test_full_stanza(void)
                               "\targuments last\n"
                               "\tenvironment HOME=/ EMPTY=\n"
                               "\tmemory 1G\n"
+                              "\tstack 30000\n"
                               "\tquota 512K\n"
                               "\tpriority 99\n"
                               "\trestart on-failure backoff 250 limit 3\n"
@@ -48,6 +49,7 @@ static void test_full_stanza(void)
     tap_ok(mistakes == 0 && config.count == 2, "two stanzas without a mistake");
     tap_ok(strcmp(config.servers[0].module, "vm") == 0, "the module is called like the server");
     tap_ok(config.servers[0].memory == 64 << 20 &&
+               config.servers[0].stack == CONFIG_STACK_DEFAULT &&
                config.servers[0].quota == CONFIG_QUOTA_DEFAULT &&
                config.servers[0].priority == CONFIG_PRIORITY_DEFAULT &&
                config.servers[0].restart == RESTART_NEVER,
@@ -61,7 +63,8 @@ static void test_full_stanza(void)
     tap_ok(server->environment.count == 2 &&
                memcmp(server->environment.text, "HOME=/\0EMPTY=", sizeof "HOME=/\0EMPTY=") == 0,
            "environment");
-    tap_ok(server->memory == 1 << 30 && server->quota == 512 << 10 && server->priority == 99,
+    tap_ok(server->memory == 1 << 30 && server->stack == 32 << 10 && server->quota == 512 << 10 &&
+               server->priority == 99,
            "sizes and priority");
     tap_ok(server->restart == RESTART_ON_FAILURE && server->backoff_ms == 250 &&
                server->restarts_max == 3,
@@ -91,6 +94,8 @@ static void test_mistakes(void)
     expect("server a\nmemroy 4M\nserver b\n", "2: 'memroy' is not a key\n", 1);
     expect("server a\nmemory 4X\nserver b\n",
            "2: '4X' is not a size: a number with K, M, G or nothing\n", 1);
+    expect("server a\nstack 1\n", "2: 1 is too little: at least 16384 bytes\n", 0);
+    expect("server a\nstack 17M\n", "2: 17M is too much: at most 16777216 bytes\n", 0);
     expect("server a\nmemory 1\n", "2: 1 is too little: at least 65536 bytes\n", 0);
     expect("server a\nmemory 99999999999G\n",
            "2: '99999999999G' is not a size: a number with K, M, G or nothing\n", 0);
@@ -112,6 +117,23 @@ static void test_mistakes(void)
     expect("server a\nserver a\nserver b\n", "2: 'a' is in line 1 already\n", 2);
     expect("server\nmemory 4M\nserver b\n", "1: 'server' needs one name\n", 1);
     expect("server a/b\n", "1: 'a/b' is not a name: up to 31 letters, digits, '-', '_', '.'\n", 0);
+}
+
+static void test_allocator(void)
+{
+    expect("allocator 4M\nserver a\n", "", 1);
+    tap_ok(config.allocator == 4 << 20, "the allocator's limit");
+    expect("server a\n", "", 1);
+    tap_ok(config.allocator == 0, "none, if none is said");
+    expect("allocator 4M\nserver a\n", "", 1);
+    tap_ok(config.allocator_priority == 80, "the priority of its tasks, if none is said");
+    expect("allocator 4M 7\nserver a\n", "", 1);
+    tap_ok(config.allocator == 4 << 20 && config.allocator_priority == 7, "one that is said");
+    expect("allocator 4M 200\nserver a\n", "1: '200' is not a number from 0 to 199\n", 1);
+    expect("allocator 1\nserver a\n", "1: 1 is too little: at least 65536 bytes\n", 1);
+    expect("allocator 4M\nallocator 4M\n", "2: 'allocator' a second time\n", 0);
+    expect("server a\nallocator 4M\nserver b\n", "2: 'allocator' behind the first 'server' line\n",
+           1);
 }
 
 static void test_dependencies(void)
@@ -165,6 +187,7 @@ int main(void)
 {
     test_full_stanza();
     test_mistakes();
+    test_allocator();
     test_dependencies();
     test_limits();
     test_numbers();

@@ -101,10 +101,19 @@ static void test_random(void)
     regions_clear(&regions);
 }
 
+static void test_wrap(void)
+{
+    add(0xfffff000, 0x5000, 4096, 3);
+    tap_ok(regions_cover(&regions, 0xfffff000, 4096), "a region covers itself");
+    tap_ok(!regions_cover(&regions, 0ull - 8, 16), "nothing covers the end of all addresses");
+    regions_clear(&regions);
+}
+
 int main(void)
 {
     test_joining();
     test_cutting();
     test_random();
+    test_wrap();
     return tap_end();
 }

@@ -3,54 +3,22 @@
 // Driver and device as two threads that sleep until the other notifies or
 // interrupts: when one of those is lost, as by a missing barrier or a look too
 // few, both sleep for ever, which is noticed.
+#include "bell.h"
 #include "tap.h"
 #include "virtio/model.h"
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
-#define SIZE         16
-#define CHAINS       60000u
-#define SECONDS_LEFT 20
+#define SIZE   16
+#define CHAINS 60000u
 
-// A bell that one side rings and the other waits for.
-struct bell {
-    pthread_mutex_t mutex;
-    pthread_cond_t condition;
-    bool rung;
-};
-
-static struct bell notification = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
-static struct bell interrupt = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
+static struct bell notification = BELL_INITIALIZER;
+static struct bell interrupt = BELL_INITIALIZER;
 static struct model model;
 static struct virtqueue queue;
 static uint64_t data_bus;
 static bool gave_up; // one of them waited in vain
-
-static void ring(struct bell *bell)
-{
-    pthread_mutex_lock(&bell->mutex);
-    bell->rung = true;
-    pthread_cond_signal(&bell->condition);
-    pthread_mutex_unlock(&bell->mutex);
-}
-
-static bool wait_for(struct bell *bell)
-{
-    struct timespec deadline;
-    bool rung;
-
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += SECONDS_LEFT;
-    pthread_mutex_lock(&bell->mutex);
-    while (!bell->rung && pthread_cond_timedwait(&bell->condition, &bell->mutex, &deadline) == 0)
-        ;
-    rung = bell->rung;
-    bell->rung = false;
-    pthread_mutex_unlock(&bell->mutex);
-    return rung;
-}
 
 // Which side sleeps; the other one spins, so that it acts just when the sleeper
 // makes up its mind.
@@ -59,7 +27,7 @@ static bool device_sleeps;
 static bool next_chain(struct model_chain *chain)
 {
     while (!model_pop_or_wait(&model, 0, chain)) {
-        if (device_sleeps && !wait_for(&notification))
+        if (device_sleeps && !bell_wait(&notification))
             return false;
         if (!device_sleeps && __atomic_load_n(&gave_up, __ATOMIC_RELAXED))
             return false;
@@ -80,7 +48,7 @@ static void *device(void *unused)
         model_push(&model, 0, chain.head, 0);
         model_signal(&model, 0);
         if (model.interrupts != interrupts)
-            ring(&interrupt);
+            bell_ring(&interrupt);
         interrupts = model.interrupts;
     }
     return unused;
@@ -91,7 +59,7 @@ static bool take_next(void)
     struct virtqueue_completion completion;
 
     while (!virtqueue_take(&queue, &completion)) {
-        if (!device_sleeps && !wait_for(&interrupt))
+        if (!device_sleeps && !bell_wait(&interrupt))
             return false;
         if (device_sleeps && __atomic_load_n(&gave_up, __ATOMIC_RELAXED))
             return false;
@@ -111,7 +79,7 @@ static unsigned drive(bool arm)
             virtqueue_interrupts_off(&queue);
         MODEL_CHECK(virtqueue_add_chain(&queue, &chain) == VIRTIO_OK);
         if (virtqueue_publish(&queue))
-            ring(&notification);
+            bell_ring(&notification);
         // At another moment each time, for the device answers at about the same.
         for (volatile unsigned delay = arm ? taken % 512 : 0; delay > 0; delay--)
             ;

@@ -35,6 +35,13 @@ struct zone {
 
 extern const volatile struct vdso_data vdso_data __attribute__((visibility("hidden")));
 
+// Fields are written in the order of their addresses, so that a bad pointer faults at its own
+// address, as with Linux's vDSO, whatever the compiler would prefer.
+static inline void keep_order(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
 static inline long system_call(long number, long first, void *second)
 {
     long result;
@@ -81,6 +88,7 @@ static inline int read_clock(const volatile struct vdso_clock *clock,
         seconds++;
     }
     time->seconds = (long)seconds;
+    keep_order();
     time->nanoseconds = (long)nanoseconds;
     return 1;
 }
@@ -95,6 +103,7 @@ static inline int read_coarse(const volatile struct vdso_clock *clock, struct ti
     do {
         sequence = vdso_data.sequence;
         time->seconds = (long)clock->seconds;
+        keep_order();
         time->nanoseconds = (long)(clock->shifted_nanoseconds >> vdso_data.shift);
     } while ((sequence & 1) || sequence != vdso_data.sequence);
     while (time->nanoseconds >= (long)NANOSECONDS_PER_SECOND) {
@@ -142,6 +151,7 @@ int __vdso_clock_getres(int clock, struct timespec64 *resolution)
         return (int)system_call(SYSTEM_clock_getres, clock, resolution);
     if (resolution != 0) {
         resolution->seconds = 0;
+        keep_order();
         resolution->nanoseconds = fine ? vdso_data.resolution : vdso_data.coarse_resolution;
     }
     return 0;
@@ -157,6 +167,7 @@ int __vdso_gettimeofday(struct timeval64 *time, struct zone *zone)
         return (int)system_call(SYSTEM_gettimeofday, (long)time, zone);
     if (time != 0) {
         time->seconds = real.seconds;
+        keep_order();
         time->microseconds = real.nanoseconds / 1000;
     }
     return 0;

@@ -10,11 +10,44 @@ static const struct command {
     int (*run)(const struct options *options, int argc, char **argv);
     const char *usage;
     const char *text;
+    bool verbatim; // its arguments are a program's, too
 } commands[] = {
+    {"nodes", command_nodes, "", "the nodes of the cluster as this one sees them", false},
+    {"names", command_names, "[NODE]",
+     "what is checked in with the network server of this node, or of another", false},
     {"stats", command_stats, "[-i SECONDS]",
-     "the microkernel's counters; with -i, what is added in that time"},
+     "the counters of microkernel, Linux server and network server; with -i, what is added in that "
+     "time",
+     false},
     {"trace", command_trace, "[on | off | [-n COUNT] [-k KIND]...]",
-     "its trace ring: switch it, or show the last records"},
+     "its trace ring: switch it, or show the last records", false},
+    {"run", command_run, "--on NODE,NODE... [--local] [--] PROGRAM [ARGUMENT]...",
+     "starts a program on each of these nodes, with the cluster's shared memory; --local: with "
+     "each "
+     "node's own",
+     true},
+    {"shared", command_shared, "[--] PROGRAM [ARGUMENT]...",
+     "runs a program of this node with the cluster's shared memory", true},
+    {"dsm", command_dsm, "ls | stat [-a | -n NODE] [SEGMENT] | trace [-a | -n NODE] [SEGMENT]",
+     "the cluster's segments; what a node's DSM server has counted, and what happened to pages; "
+     "-a: "
+     "on all nodes",
+     false},
+    {"migrate", command_migrate, "[--eager] PID NODE",
+     "moves a process of this node to another; --eager: returns when its memory is there, too",
+     false},
+    {"ps", command_ps, "",
+     "the processes that have moved from or to this node: home, where they run, pages that have "
+     "not followed yet",
+     false},
+    {"top", command_top, "[-i SECONDS] [-n COUNT]",
+     "load and memory of every node, again and again", false},
+    {"migrate-echo", command_migrate_echo, "NODE [BYTES [TIMES]]",
+     "how long a message to a node's migration driver and back takes", false},
+    {"shepherd", command_shepherd, "NODE MOVE", "the parent of a process that has come here",
+     false},
+    {"agentd", command_agentd, "", "what starts programs here for `corvus run` of other nodes",
+     false},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -76,7 +109,7 @@ int main(int argc, char **argv)
     // --json is as welcome behind the command.
     int kept = next + 1;
     for (int i = next + 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
+        if (!current->verbatim && strcmp(argv[i], "--json") == 0)
             options.json = true;
         else
             argv[kept++] = argv[i];

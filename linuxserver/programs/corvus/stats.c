@@ -26,6 +26,11 @@ struct counters {
 static const struct {
     const char *name, *text;
 } descriptions[] = {
+    {"guests", "address spaces of processes that are present in the microkernel"},
+    {"guests_made", "how many have been"},
+    {"guests_ended_for_room", "of these ended because others needed their kernel memory"},
+    {"guests_begun_anew", "emptied because they alone needed more than there is"},
+    {"kernel_memory_unused", "bytes of kernel memory that Linux may still use"},
 #define DESCRIPTION(name, text) {#name, text},
     CORVUS_COUNTERS(DESCRIPTION)
 #undef DESCRIPTION
@@ -37,6 +42,10 @@ static const char *describe(const char *name)
     for (size_t i = 0; i < sizeof descriptions / sizeof descriptions[0]; i++)
         if (strcasecmp(descriptions[i].name, name) == 0)
             return descriptions[i].text;
+    const char *known, *text;
+    for (size_t i = 0; network_counter(i, &known, &text); i++)
+        if (strcmp(known, name) == 0)
+            return text;
     return "";
 }
 
@@ -50,6 +59,21 @@ static bool parse_line(char *line, struct counter *counter)
     counter->name = line;
     counter->value = strtoull(blank + 1, &end, 10);
     return *end == 0;
+}
+
+// Those of the network server behind the others. Without one there are none.
+static void add_network(struct counters *counters)
+{
+    uint64_t values[COUNTERS_MAX];
+    size_t count = network_counters(values, COUNTERS_MAX - counters->count);
+    const char *text;
+
+    for (size_t i = 0; i < count; i++) {
+        struct counter *counter = &counters->list[counters->count];
+        counter->value = values[i];
+        if (network_counter(i, &counter->name, &text))
+            counters->count++;
+    }
 }
 
 static int read_counters(const struct options *options, struct counters *counters)
@@ -67,6 +91,8 @@ static int read_counters(const struct options *options, struct counters *counter
             return fail("counters", "a line that is not 'name value'");
         counters->count++;
     }
+    if (strcmp(options->folder, CORVUS_FOLDER) == 0)
+        add_network(counters);
     return STATUS_OK;
 }
 

@@ -293,6 +293,7 @@ static void save_a_reply(struct random *random)
 {
     port_name_t receive = material_pick(MATERIAL_RECEIVE, random);
     const struct fuzz_service *service = services_find("thread_save_reply");
+    const struct fuzz_service *room_service = services_find("thread_reply_room");
     struct message message = {.tag = TAG_SEND | TAG_REPLY_RIGHT | TAG_SEND_DEADLINE};
     port_name_t send;
     uint64_t name = 0;
@@ -306,7 +307,10 @@ static void save_a_reply(struct random *random)
     message = (struct message){.tag = TAG_RECEIVE | TAG_RECEIVE_DEADLINE, .receive_from = receive};
     utcb_self()->receive_deadline = 0;
     message_trap(&message);
-    corvus_error_t error = thread_save_reply(NAME_THREAD_MAIN, &name);
+    corvus_error_t error = thread_reply_room(NAME_THREAD_MAIN, NULL, NULL, NULL, NULL);
+    if (error < ERR_COUNT)
+        fuzz_shared->results[room_service - fuzz_services][error]++;
+    error = thread_save_reply(NAME_THREAD_MAIN, &name);
     if (error < ERR_COUNT)
         fuzz_shared->results[service - fuzz_services][error]++;
     if (error == ERR_OK)

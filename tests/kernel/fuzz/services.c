@@ -64,6 +64,8 @@ static enum word_kind word_kind(const struct fuzz_service *service, const char *
         {"host_trace_control", "flags", WORD_SMALL},
         {"memory_unmap", "flags", WORD_ACCESS},
         {"task_move_quota", "bytes", WORD_QUOTA},
+        {"task_fail_reply", "name", WORD_SEND_ONCE},
+        {"task_fail_reply", "reason", WORD_ERROR},
         {NULL, "address", WORD_ADDRESS},
         {NULL, "source", WORD_ADDRESS},
         {NULL, "destination", WORD_ADDRESS},

@@ -38,6 +38,8 @@ enum word_kind {
     WORD_TIME,
     WORD_PERIOD,
     WORD_MASK,
+    WORD_SEND_ONCE,
+    WORD_ERROR,
     WORD_SMALL,
 };
 

@@ -87,6 +87,10 @@ uint64_t value_good(enum word_kind kind, bool own, struct random *random)
         return good_name(MATERIAL_RECEIVE, own, random);
     case WORD_SET:
         return good_name(MATERIAL_SET, own, random);
+    case WORD_SEND_ONCE:
+        return good_name(MATERIAL_SEND_ONCE, own, random);
+    case WORD_ERROR:
+        return 1 + random_below(random, ERR_COUNT - 1);
     case WORD_DISPOSITION:
         return MOVE_SEND + random_below(random, MOVE_RECEIVE);
     case WORD_BACKLOG:
@@ -118,6 +122,7 @@ uint64_t value_bad(enum word_kind kind, struct random *random)
     case WORD_NAME:
     case WORD_PORT:
     case WORD_SET:
+    case WORD_SEND_ONCE:
         return material_bad(random);
     case WORD_ADDRESS:
     case WORD_CODE:

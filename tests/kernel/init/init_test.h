@@ -20,12 +20,14 @@ void test_memory(void);
 void test_names(void);
 void test_services(void);
 void test_supervision(void);
+void test_allocator(void);
 void test_devices(void);
 
 // Plays the role of a server that ends badly; does not return when it knows the role.
 void misbehave(const char *role);
 // Calls init's services with arguments by chance.
 int call_at_random(const char *seed, const char *calls);
+int call_allocator_at_random(const char *seed, const char *calls);
 
 #define AREA  0x300000000000ull // addresses that the C library does not use
 #define PAGE  4096ull

@@ -30,6 +30,7 @@ int main(int argc, char **argv)
         test_names();
         test_services();
         test_supervision();
+        test_allocator();
         return tests_end();
     }
     if (strcmp(role, "devices") == 0) {
@@ -38,6 +39,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(role, "random") == 0 && argc == 4)
         return call_at_random(argv[2], argv[3]);
+    if (strcmp(role, "random-allocator") == 0 && argc == 4)
+        return call_allocator_at_random(argv[2], argv[3]);
     misbehave(role);
     printf("no role '%s'\n", role);
     return EXIT_FAILURE;

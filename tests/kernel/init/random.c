@@ -3,8 +3,11 @@
 // That init survives and gets everything back is seen by others.
 #include "init_test.h"
 
+#include "tests/kernel/guest/guest.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BUFFER_BYTES (1u << 20)
 #define BLANKS       0x2020202020202020ull
@@ -32,6 +35,19 @@ static const uint32_t services[] = {
     SERVICE_node_server,
     0x7777,
 };
+
+static const uint32_t allocator_services[] = {
+    SERVICE_allocator_create_task, SERVICE_allocator_info,      SERVICE_task_memory_allocate,
+    SERVICE_task_memory_free,      SERVICE_task_memory_protect, SERVICE_task_memory_write,
+    SERVICE_task_memory_read,      SERVICE_task_memory_info,    MESSAGE_ID_PAGE_FAULT,
+    MESSAGE_ID_EXCEPTION,          MESSAGE_ID_NO_SENDERS,       0x7777,
+};
+
+// Who is called, and for what.
+static port_name_t targets[3] = {NAME_BOOTSTRAP};
+static uint64_t target_count = 1;
+static const uint32_t *ids = services;
+static uint64_t id_count = sizeof services / sizeof services[0];
 
 static uint64_t state = 88172645463325252ull;
 
@@ -73,7 +89,8 @@ static uint64_t value(void)
 static bool is_memory_call(uint32_t id)
 {
     return id == SERVICE_bootstrap_allocate_memory || id == SERVICE_bootstrap_free_memory ||
-           id == SERVICE_bootstrap_protect_memory;
+           id == SERVICE_bootstrap_protect_memory || id == SERVICE_task_memory_allocate ||
+           id == SERVICE_task_memory_free || id == SERVICE_task_memory_protect;
 }
 
 static bool prints(uint32_t id)
@@ -88,21 +105,24 @@ static void make_plausible(struct message *message)
     message->words[1] = PAGE * (1 + below(below(8) ? 32 : 1024));
     message->words[2] = below(2) ? ACCESS_READ | ACCESS_WRITE : ACCESS_READ;
     message->tag &= ~TAG_WORDS_MASK;
-    message->tag |= message->id == SERVICE_bootstrap_free_memory ? 2 : 3;
+    message->tag |=
+        message->id == SERVICE_bootstrap_free_memory || message->id == SERVICE_task_memory_free ? 2
+                                                                                                : 3;
 }
 
 static struct message make_call(uint32_t id)
 {
     uint64_t words = below(4) ? below(8) : below(65);
     uint64_t rights = below(6) ? 0 : below(3);
-    uint64_t items = id == SERVICE_bootstrap_console_write_copy || below(40) == 0;
+    uint64_t items = id == SERVICE_bootstrap_console_write_copy ||
+                     id == SERVICE_task_memory_write || below(40) == 0;
 
     if (id == SERVICE_bootstrap_check_in && below(2)) {
         rights = 1;
         words = 4;
     }
     struct message message = {.tag = words | TAG_RIGHTS(rights) | TAG_ITEMS(items),
-                              .destination = NAME_BOOTSTRAP,
+                              .destination = targets[below(target_count)],
                               .id = id};
     for (unsigned i = 0; i < MESSAGE_REGISTER_WORDS; i++)
         message.words[i] = value();
@@ -127,7 +147,7 @@ static void fill_page(uint64_t tag, port_name_t port, port_name_t send, char *bu
     if (tag & TAG_ITEMS_MASK)
         page->items[0] =
             message_copy_item(below(8) ? (const void *)buffer : (const void *)value(), below(5000));
-    page->copy_buffers[0].length = 0;
+    page->copy_buffers[0] = message_buffer(buffer, below(2) ? BUFFER_BYTES : 0);
 }
 
 int call_at_random(const char *seed, const char *calls)
@@ -140,7 +160,7 @@ int call_at_random(const char *seed, const char *calls)
     if (port_allocate_with_send(1, &port, &send) != ERR_OK)
         return EXIT_FAILURE;
     for (uint64_t i = strtoull(calls, NULL, 0); i > 0; i--) {
-        uint32_t id = services[below(sizeof services / sizeof services[0])];
+        uint32_t id = ids[below(id_count)];
         if (prints(id) && below(50))
             continue;
         struct message message = make_call(id);
@@ -155,4 +175,26 @@ int call_at_random(const char *seed, const char *calls)
     }
     printf("%lu calls served, %lu refused\n", served, refused);
     return served != 0 && refused != 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int call_allocator_at_random(const char *seed, const char *calls)
+{
+    struct guest guest;
+    port_name_t allocator;
+    uint64_t words[4] = {0}, limit = 0, used;
+
+    memcpy(words, "allocator", strlen("allocator"));
+    if (bootstrap_look_up(NAME_BOOTSTRAP, words[0], words[1], words[2], words[3], 0, &allocator) !=
+            ERR_OK ||
+        guest_create(&guest, allocator, GUEST_QUOTA, GUEST_MEMORY) != ERR_OK)
+        return EXIT_FAILURE;
+    targets[0] = allocator;
+    targets[1] = guest.memory;
+    targets[2] = guest.pager;
+    target_count = sizeof targets / sizeof targets[0];
+    ids = allocator_services;
+    id_count = sizeof allocator_services / sizeof allocator_services[0];
+    int status = call_at_random(seed, calls);
+    bool alive = task_memory_info(guest.memory, &limit, &used) == ERR_OK && limit == GUEST_MEMORY;
+    return alive ? status : EXIT_FAILURE;
 }

@@ -3,6 +3,8 @@
 // that are no request.
 #include "init_test.h"
 
+#include <corvus/supervisor_stubs.h>
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -115,6 +117,8 @@ static void test_privileges(void)
     uint64_t device, id, class, address, physical;
 
     ok(bootstrap_shut_down(NAME_BOOTSTRAP, 0, 0) == ERR_ACCESS_DENIED, "privileges: power");
+    ok(supervisor_end_server(NAME_BOOTSTRAP, 'x', 0, 0, 0) == ERR_ACCESS_DENIED,
+       "privileges: ending servers");
     ok(machine_find_device(NAME_BOOTSTRAP, 0, 0, 0, 0, &device, &id, &class, &address) ==
            ERR_ACCESS_DENIED,
        "privileges: finding devices");

@@ -29,7 +29,7 @@ static const struct {
     {"fail", 4},           {"unmap", 1},
     {"wait", 1},           {"serve", 1},
     {"needs-name", 2},     {"random", 3},
-    {"random-devices", 1},
+    {"random-devices", 1}, {"random-allocator", 1},
 };
 
 // Init counts a start that fails.

@@ -68,6 +68,7 @@ int main(void)
 {
     test_disks();
     test_console();
+    test_network();
     printf("1..%u\n", tests);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -30,3 +30,4 @@ bool wait_for_queues(struct driven *driven);
 
 void test_disks(void);
 void test_console(void);
+void test_network(void);

@@ -81,9 +81,11 @@ for i in $(seq 50); do (echo "$i" >>"counted.$i") & done
 wait
 cat counted.* | sort -n | tail -n 1
 (sleep 0.3; exit 7) &
+short=$!
 sleep 100 &
 long=$!
-wait -n
+# Without numbers bash may give a process that was waited for before once more.
+wait -n $short $long
 echo "first to end: $?"
 kill $long
 wait $long 2>/dev/null

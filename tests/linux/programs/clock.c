@@ -145,6 +145,32 @@ TEST(vdso_symbols, "the vDSO offers clock_gettime, gettimeofday, time and getcpu
     REQUIRE(now - time_by_call() <= 1 && time_by_call() - now <= 1);
 }
 
+static void end_with_address(int signal, siginfo_t *information, void *context)
+{
+    (void)signal;
+    (void)context;
+    _exit((int)(uintptr_t)information->si_addr);
+}
+
+// The number is that of a fast clock, or one more for gettimeofday. Ends with the address at fault.
+static void read_to_nowhere(void *argument)
+{
+    size_t number = *(size_t *)argument;
+    struct sigaction action = {.sa_sigaction = end_with_address, .sa_flags = SA_SIGINFO};
+    SUCCEED(sigaction(SIGSEGV, &action, NULL));
+    if (number < FAST_CLOCKS)
+        clock_gettime(fast_clocks[number], (struct timespec *)8);
+    else
+        gettimeofday((struct timeval *)8, NULL);
+    _exit(0);
+}
+
+TEST(bad_pointers, "a clock read to where nothing is: the fault's address is the pointer")
+{
+    for (size_t number = 0; number <= FAST_CLOCKS; number++)
+        EXITS(child(read_to_nowhere, &number), 8);
+}
+
 TEST(same_as_call, "a clock read through the vDSO lies between two readings by system call")
 {
     for (size_t c = 0; c < FAST_CLOCKS; c++) {

@@ -389,6 +389,8 @@ TEST(names, "the process's name is the file's, and /proc tells program and argum
     while (strcmp(read_file(path), "pause\n") != 0)
         sleep_ms(2);
     snprintf(path, sizeof path, "/proc/%d/cmdline", process);
+    while (read_file(path)[0] == '\0')
+        sleep_ms(2); // the name is there before the arguments are
     REQUIRE(memcmp(read_file(path), "other\0one", 10) == 0);
     snprintf(path, sizeof path, "/proc/%d/exe", process);
     ssize_t length = SUCCEED(readlink(path, link, sizeof link - 1));

@@ -126,6 +126,10 @@ void require_killed(pid_t pid, int signal, const char *file, int line);
 // True when the function, called in a child, ends with status 0.
 void in_child(void (*run)(void *), void *argument);
 
+// From here on this process is one that has moved: another one, in its place, makes its system
+// calls. A program all of whose tests are to run so has CORVUS_TEST_FORWARDED in its environment.
+void become_forwarded(void);
+
 // --- Small things that many tests need ----------------------------------------------------------
 
 uint64_t now_ns(void);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Load: a thousand processes at once, each with memory of its own that stays right; more memory
 // asked for than there is, where the one who asks is killed and the others live; all descriptors,
-// all threads that there is room for.
+// all threads that there is room for; address spaces with more page tables than the microkernel
+// under a node's Linux has memory for.
 #include "harness_attempt.h"
 
 #include <fcntl.h>
@@ -53,6 +54,83 @@ TEST_WITHIN(crowd, "1,000 processes at once, each right to its end", 240)
         EXITS(processes[i], (int)(i % 100));
 }
 
+#define CIRCLE 400
+#define ROUNDS 4
+
+// Waits for its turn, which comes over a pipe, and passes it on; memory of its own counts the
+// turns.
+static void take_turns(unsigned number, int from, int to)
+{
+    volatile uint32_t *counted =
+        SUCCEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t sum;
+        read_all(from, &sum, sizeof sum);
+        REQUIRE_EQUAL(*counted, round);
+        *counted = round + 1;
+        sum += number;
+        write_all(to, &sum, sizeof sum);
+    }
+    _exit((int)(number % 100));
+}
+
+TEST_WITHIN(turns, "400 processes that run in turn, again and again", 240)
+{
+    static int pipes[CIRCLE + 1][2];
+    static pid_t processes[CIRCLE];
+    struct rlimit limit = {2048, 2048};
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        skip("this user may not open so many");
+    for (unsigned i = 0; i <= CIRCLE; i++)
+        SUCCEED(pipe(pipes[i]));
+    for (unsigned i = 0; i < CIRCLE; i++) {
+        processes[i] = SUCCEED(fork());
+        if (processes[i] == 0)
+            take_turns(i, pipes[i][0], pipes[i + 1][1]);
+    }
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        uint32_t sum = round;
+        write_all(pipes[0][1], &sum, sizeof sum);
+        read_all(pipes[CIRCLE][0], &sum, sizeof sum);
+        REQUIRE_EQUAL(sum, round + CIRCLE * (CIRCLE - 1) / 2);
+    }
+    for (unsigned i = 0; i < CIRCLE; i++)
+        EXITS(processes[i], (int)(i % 100));
+}
+
+#define TABLE_BYTES (2ul << 20) // what one page table covers
+
+// Each page needs a page table for itself, here and in the microkernel, which has a sixteenth of a
+// node's memory for that: more than all of it is asked for.
+TEST_WITHIN(sparse, "a process whose pages lie far apart: all right, read-only, a child's as well",
+            240)
+{
+    struct sysinfo info;
+    SUCCEED(sysinfo(&info));
+    size_t count = info.totalram * info.mem_unit / 4096 / 10;
+    size_t bytes = count * TABLE_BYTES;
+    uint8_t *memory = SUCCEED(mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    for (size_t i = 0; i < count; i++)
+        *(volatile uint64_t *)(memory + i * TABLE_BYTES) = i;
+    SUCCEED(mprotect(memory, bytes, PROT_READ));
+    for (size_t i = 0; i < count; i++)
+        REQUIRE_EQUAL(*(volatile uint64_t *)(memory + i * TABLE_BYTES), i);
+    SUCCEED(mprotect(memory, bytes, PROT_READ | PROT_WRITE));
+    pid_t child = SUCCEED(fork());
+    if (child == 0) {
+        for (size_t i = 0; i < count; i += 2)
+            ++*(volatile uint64_t *)(memory + i * TABLE_BYTES);
+        for (size_t i = 0; i < count; i++)
+            REQUIRE_EQUAL(*(volatile uint64_t *)(memory + i * TABLE_BYTES), i + (i % 2 == 0));
+        _exit(0);
+    }
+    EXITS(child, 0);
+    for (size_t i = 0; i < count; i++)
+        REQUIRE_EQUAL(*(volatile uint64_t *)(memory + i * TABLE_BYTES), i);
+    SUCCEED(munmap(memory, bytes));
+}
+
 static void *wait_in_thread(void *argument)
 {
     char byte;
@@ -88,11 +166,11 @@ static void eat_memory(void *argument)
 {
     volatile uint64_t *eaten = argument;
     for (;;) {
-        uint8_t *more =
-            mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        // All of it at once: page by page an emulator takes minutes.
+        uint8_t *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (more == MAP_FAILED)
             _exit(3);
-        fill_pattern(more, 1 << 20, 1);
         ++*eaten;
     }
 }

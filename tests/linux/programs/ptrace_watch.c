@@ -255,7 +255,7 @@ TEST(watch_one_thread, "a watchpoint of a thread that is not the leader stops th
     EXITS(process, 0);
 }
 
-TEST(watch_not_inherited, "a child that forks hands its watchpoints to nobody, exec drops them")
+TEST(watch_not_inherited, "a watchpoint is of one process, not of its sibling")
 {
     open_shared();
     pid_t process = traced_child(touch_all, NULL);
@@ -287,6 +287,45 @@ TEST(watch_over_fork, "a fork of a watched process is not watched; the process i
     REQUIRE_EQUAL(shared->watched[3], 103);
     continue_with(process, PTRACE_CONT, 0);
     require_trap(process, 1);
+    continue_with(process, PTRACE_CONT, 0);
+    EXITS(process, 0);
+}
+
+static void become_another(void *argument)
+{
+    (void)argument;
+    SUCCEED(execl("/bin/true", "true", NULL));
+}
+
+TEST(watch_over_exec, "exec drops watchpoints, and the new program runs")
+{
+    open_shared();
+    pid_t process = traced_child(become_another, NULL);
+    watch(process, 0, &shared->watched[0], WATCH(0, WRITES, LENGTH_8));
+    continue_with(process, PTRACE_CONT, 0);
+    STOPS_BY(process, SIGTRAP);
+    REQUIRE_EQUAL(ptrace(PTRACE_PEEKUSER, process, DEBUG_REGISTER(0), 0), 0);
+    REQUIRE_EQUAL(ptrace(PTRACE_PEEKUSER, process, DEBUG_REGISTER(7), 0), 0);
+    continue_with(process, PTRACE_CONT, 0);
+    EXITS(process, 0);
+}
+
+TEST(step_onto_watch, "a single step over a watched write tells both")
+{
+    if (!on_node())
+        skip("QEMU tells it twice, the second time inside the kernel, which may not survive it");
+    open_shared();
+    pid_t process = traced_child(touch_all, NULL);
+    watch(process, 0, &shared->watched[2], WATCH(0, WRITES, LENGTH_8));
+    for (int steps = 0; steps < 5000 && shared->watched[2] == 0; steps++) {
+        continue_with(process, PTRACE_SINGLESTEP, 0);
+        STOPS_BY(process, SIGTRAP);
+    }
+    REQUIRE_EQUAL(shared->watched[2], 102);
+    REQUIRE_EQUAL(hits(process), 1);
+    siginfo_t info;
+    SUCCEED(ptrace(PTRACE_GETSIGINFO, process, 0, &info));
+    REQUIRE_EQUAL(info.si_code, TRAP_TRACE);
     continue_with(process, PTRACE_CONT, 0);
     EXITS(process, 0);
 }

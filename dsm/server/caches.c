@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Cache managers of this node and the core: a request of theirs is one of the core's caches, an
+// answer of the core's is a message of the pager. The core gives pages one by one; those of one
+// answer are joined, for a request has one answer.
+#include "dsm/server/pages.h"
+
+#include <corvus/types.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+// What a manager was asked for, by the number of the message, to find the core's number again.
+struct demand {
+    struct demand *next;
+    uint64_t sequence, number;
+};
+
+struct cache {
+    struct dsm_cache *core;
+    struct memory_manager *manager;
+    struct demand *demands;
+    bool may_keep; // it was told that it may
+};
+
+// The answer that is being joined.
+static struct {
+    struct cache *cache; // NULL: none
+    uint64_t sequence, page;
+    unsigned count;
+    bool write, zero;
+    uint8_t *data; // DSM_BLOCK_PAGES pages
+} joined;
+
+// --- The core's answers
+// -----------------------------------------------------------------------------
+
+static void flush(void *context)
+{
+    struct cache *cache = joined.cache;
+    uint64_t lock = joined.write ? 0 : ACCESS_WRITE;
+    size_t bytes = (size_t)joined.count * DSM_PAGE_BYTES;
+
+    (void)context;
+    if (cache == NULL)
+        return;
+    joined.cache = NULL;
+    if (joined.zero)
+        (void)memory_unavailable(cache->manager, joined.sequence, bytes, lock, PAGER_PRECIOUS);
+    else
+        (void)memory_provide(cache->manager, joined.sequence, joined.data, bytes, lock,
+                             PAGER_PRECIOUS);
+}
+
+static void begin_answer(struct cache *cache, uint64_t sequence, uint64_t page, bool write)
+{
+    joined.cache = cache;
+    joined.sequence = sequence;
+    joined.page = page;
+    joined.count = 0;
+    joined.write = write;
+    joined.zero = true;
+}
+
+static void provide(void *context, void *owner, uint64_t sequence, uint64_t page, const void *data,
+                    enum dsm_access access)
+{
+    struct cache *cache = owner;
+
+    if (joined.data == NULL)
+        joined.data = malloc(DSM_BLOCK_PAGES * DSM_PAGE_BYTES);
+    if (joined.cache != cache || joined.sequence != sequence ||
+        page != joined.page + joined.count || joined.count == DSM_BLOCK_PAGES) {
+        flush(context);
+        begin_answer(cache, sequence, page, access == DSM_WRITE);
+    }
+    // All of one answer have the same access; who has less than the core gave asks again.
+    joined.write = joined.write && access == DSM_WRITE;
+    if (joined.data == NULL) {
+        joined.cache = NULL;
+        (void)memory_error(cache->manager, sequence, ERR_NO_MEMORY);
+        return;
+    }
+    uint8_t *to = joined.data + (size_t)joined.count++ * DSM_PAGE_BYTES;
+    if (data == NULL) {
+        memset(to, 0, DSM_PAGE_BYTES);
+    } else {
+        memcpy(to, data, DSM_PAGE_BYTES);
+        joined.zero = false;
+    }
+}
+
+static void grant(void *context, void *owner, uint64_t sequence, uint64_t page)
+{
+    struct cache *cache = owner;
+
+    (void)page;
+    flush(context);
+    (void)memory_grant(cache->manager, sequence, 0);
+}
+
+static void fail(void *context, void *owner, uint64_t sequence, uint64_t page,
+                 corvus_error_t reason)
+{
+    struct cache *cache = owner;
+
+    (void)page;
+    flush(context);
+    (void)memory_error(cache->manager, sequence, reason);
+}
+
+static void demand(void *context, void *owner, uint64_t number, uint64_t page, enum dsm_demand what)
+{
+    struct cache *cache = owner;
+    struct demand *one = malloc(sizeof *one);
+    uint64_t offset = page * DSM_PAGE_BYTES;
+    corvus_error_t error = one == NULL ? ERR_NO_MEMORY : ERR_OK;
+
+    flush(context);
+    if (error == ERR_OK && what == DSM_CLEAN)
+        error = memory_lock(cache->manager, offset, DSM_PAGE_BYTES, ACCESS_WRITE,
+                            PAGER_RETURN | PAGER_COMPLETE, &one->sequence);
+    else if (error == ERR_OK)
+        error = memory_flush(cache->manager, offset, DSM_PAGE_BYTES, &one->sequence);
+    // A manager that cannot be reached ends, and with it what was asked of it. Without memory for
+    // the question the core's own repetition finds better times.
+    if (error != ERR_OK) {
+        free(one);
+        return;
+    }
+    one->number = number;
+    one->next = cache->demands;
+    cache->demands = one;
+}
+
+const struct dsm_operations pages_answers = {
+    .provide = provide, .grant = grant, .fail = fail, .demand = demand, .flush = flush};
+
+// --- What managers say
+// --------------------------------------------------------------------------------
+
+static void tell_time(void)
+{
+    dsm_tick(pages_core, clock_now_ns());
+}
+
+static bool follow(struct memory_manager *manager, const struct segment *segment)
+{
+    struct cache *cache = memory_manager_context(manager);
+    bool told =
+        cache->may_keep == segment->named || memory_may_cache(manager, segment->named) == ERR_OK;
+
+    if (told)
+        cache->may_keep = segment->named;
+    return told;
+}
+
+bool pages_caches_follow(const struct segment *segment)
+{
+    struct memory_manager *manager = NULL;
+    bool told = true;
+
+    while ((manager = memory_manager_next(segment->object, manager)) != NULL)
+        told &= follow(manager, segment);
+    return told;
+}
+
+static corvus_error_t manager_init(struct memory_manager *manager)
+{
+    const struct segment *segment = memory_object_context(memory_manager_object(manager));
+    struct cache *cache = calloc(1, sizeof *cache);
+
+    if (cache == NULL)
+        return ERR_NO_MEMORY;
+    cache->manager = manager;
+    corvus_error_t error = dsm_cache_open(pages_core, segment->number, cache, &cache->core);
+    if (error != ERR_OK) {
+        free(cache);
+        return error;
+    }
+    memory_manager_set_context(manager, cache);
+    (void)follow(manager, segment); // untold it keeps less than it may
+    return ERR_OK;
+}
+
+static void data_request(struct memory_manager *manager, const struct memory_request *request)
+{
+    struct cache *cache = memory_manager_context(manager);
+
+    tell_time();
+    dsm_cache_request(cache->core, request->sequence, request->offset / DSM_PAGE_BYTES,
+                      (uint32_t)(request->length / DSM_PAGE_BYTES),
+                      request->access & ACCESS_WRITE ? DSM_WRITE : DSM_READ);
+}
+
+static void data_unlock(struct memory_manager *manager, const struct memory_request *request)
+{
+    struct cache *cache = memory_manager_context(manager);
+
+    tell_time();
+    if (request->length != DSM_PAGE_BYTES)
+        (void)memory_error(manager, request->sequence, ERR_INVALID_ARGUMENT);
+    else if (request->access & ACCESS_WRITE)
+        dsm_cache_unlock(cache->core, request->sequence, request->offset / DSM_PAGE_BYTES);
+    else
+        (void)memory_grant(manager, request->sequence, ACCESS_WRITE); // it reads already
+}
+
+// NULL: the manager was not asked that. 0 in *number: its own wish.
+static struct demand **find_demand(struct cache *cache, uint64_t sequence)
+{
+    struct demand **place = &cache->demands;
+
+    while (*place != NULL && (*place)->sequence != sequence)
+        place = &(*place)->next;
+    return *place == NULL ? NULL : place;
+}
+
+static void data_write(struct memory_manager *manager, uint64_t sequence, uint64_t offset,
+                       const void *data, size_t bytes, bool kept, bool changed)
+{
+    struct cache *cache = memory_manager_context(manager);
+    struct demand **demand = find_demand(cache, sequence);
+    uint64_t number = demand != NULL ? (*demand)->number : 0;
+
+    tell_time();
+    for (size_t at = 0; at < bytes; at += DSM_PAGE_BYTES)
+        dsm_cache_return(cache->core, number, (offset + at) / DSM_PAGE_BYTES,
+                         (const uint8_t *)data + at, kept, changed);
+}
+
+static void lock_completed(struct memory_manager *manager, uint64_t sequence, uint64_t offset,
+                           uint64_t length, uint64_t held)
+{
+    struct cache *cache = memory_manager_context(manager);
+    struct demand **place = find_demand(cache, sequence), *demand;
+
+    (void)length;
+    if (place == NULL)
+        return;
+    demand = *place;
+    *place = demand->next;
+    tell_time();
+    dsm_cache_done(cache->core, demand->number, offset / DSM_PAGE_BYTES, (held & 1) != 0);
+    free(demand);
+}
+
+static void close_cache(struct cache *cache)
+{
+    if (joined.cache == cache)
+        joined.cache = NULL;
+    while (cache->demands != NULL) {
+        struct demand *demand = cache->demands;
+        cache->demands = demand->next;
+        free(demand);
+    }
+    free(cache);
+}
+
+static void terminate(struct memory_manager *manager, bool died)
+{
+    struct cache *cache = memory_manager_context(manager);
+
+    (void)died;
+    if (cache == NULL)
+        return;
+    tell_time();
+    dsm_cache_close(cache->core);
+    close_cache(cache);
+}
+
+void pages_cache_closed(struct memory_manager *manager)
+{
+    terminate(manager, true);
+}
+
+const struct memory_object_functions pages_functions = {
+    .init = manager_init,
+    .data_request = data_request,
+    .data_write = data_write,
+    .data_unlock = data_unlock,
+    .lock_completed = lock_completed,
+    .terminate = terminate,
+};

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What pages.c (segments), caches.c (cache managers) and page_report.c (counters) share.
+#pragma once
+
+#include "dsm/core/dsm.h"
+#include "dsm/server/server.h"
+
+#include "lib/memory_object.h"
+
+struct segment {
+    struct segment *next;
+    struct source notices; // no senders: no right to the object is left
+    struct memory_object *object;
+    uint64_t number, pages, generation;
+    bool named; // it stays when nobody has it open
+};
+
+extern struct dsm *pages_core;
+
+// NULL: there is none.
+struct segment *pages_segment(uint64_t number);
+
+// caches.c: what the core says to cache managers, and they to it. The context of an object is its
+// segment.
+extern const struct memory_object_functions pages_functions;
+extern const struct dsm_operations pages_answers;
+// Tells the object's cache managers whether they may keep pages when nobody has it open: as long as
+// the segment has a name. They have the node's memory, this server has little. False: no memory, to
+// be done again.
+bool pages_caches_follow(const struct segment *segment);
+// The object is about to be destroyed.
+void pages_cache_closed(struct memory_manager *manager);
+
+// page_report.c: takes the core's page events over; the core keeps the last TRACE_SIZE only.
+void pages_take_events(void);

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# TAP: ordinary programs on two nodes share memory by a file of /dsm (subjects/segment-peer.c): what the
+# one writes the other reads, in both directions and at once; names, sizes and modes; the end of the
+# server that keeps it, and of the other node.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+build=${CORVUS_BUILD:-build}
+name=memobj-$$
+scratch=$build/tests/memobj-$$
+number=0
+failures=0
+
+finish() {
+    ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
+    rm -rf "$scratch" "build/cluster/$name"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM HUP
+mkdir -p "$scratch"
+
+result() {
+    number=$((number + 1))
+    echo "${1:+$1 }ok $number - $2"
+    [ -z "$1" ] || failures=$((failures + 1))
+}
+
+# check TEXT COMMAND…
+check() {
+    local text=$1
+    shift
+    if "$@" >"$scratch/output" 2>&1; then
+        result "" "$text"
+    else
+        result not "$text"
+        sed 's/^/# /' "$scratch/output"
+    fi
+}
+
+# node NODE SCRIPT
+node() {
+    timeout 150 ./qemu-cluster.sh --name "$name" exec "$1" -- sh -c "$2"
+}
+
+# says NODE COMMAND PATTERN: the whole of its output.
+says() {
+    local said
+    said=$(node "$1" "$2" 2>&1 </dev/null)
+    echo "$said"
+    [[ $said =~ ^($3)$ ]]
+}
+
+# both COMMAND-1 COMMAND-2 PATTERN: at once, one on each node; both say that.
+both() {
+    says 1 "$1" "$3" >"$scratch/one" 2>&1 &
+    local one=$! ended=0
+    says 2 "$2" "$3" || ended=1
+    wait "$one" || ended=1
+    sed 's/^/node 1: /' "$scratch/one"
+    return "$ended"
+}
+
+up() {
+    ./qemu-cluster.sh --name "$name" up -n 2 -m 256 &&
+        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/segment-peer" 1:/tmp &&
+        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/segment-peer" 2:/tmp
+}
+
+
+peer=/tmp/segment-peer
+check "two nodes come up" up
+check "node 1 fills a file" says 1 "$peer fill /dsm/big 64 1000" filled
+check "node 2 reads the same" says 2 "$peer check /dsm/big 64 1000" "0 of 64 pages are wrong"
+check "node 2 writes something else" says 2 "$peer fill /dsm/big 64 2000" filled
+check "and node 1 reads that" says 1 "$peer check /dsm/big 64 2000" "0 of 64 pages are wrong"
+check "read and write, too" says 1 "printf hello >/dsm/text; wc -c </dsm/text" 5
+check "from the other side" says 2 "cat /dsm/text; chmod 600 /dsm/text; echo more >>/dsm/text" hello
+check "owner, mode and size are the same" says 1 "stat -c '%a %u %s' /dsm/text" "600 0 10"
+check "a name is there once" says 2 "set -C; (: >/dsm/text) 2>/dev/null && echo made || echo is there" "is there"
+check "renamed there, known here" says 2 "mv /dsm/text /dsm/name; rm /dsm/big; ls /dsm" name
+check "and only so" says 1 "ls /dsm; cat /dsm/text 2>&1" $'name\ncat: can.t open .*: No such file or directory'
+check "both add to one word at once" both \
+    "$peer fill /dsm/sum 1 0 >/dev/null; truncate -s 12288 /dsm/sum; (sleep 3; printf 1 | dd of=/dsm/sum bs=1 seek=4096 conv=notrunc 2>/dev/null) & $peer add /dsm/sum 200" \
+    "while [ ! -e /dsm/sum ]; do sleep 0.1; done; sleep 1; $peer add /dsm/sum 200" 400
+check "both wait for each other, 200 times" both "$peer steps /dsm/steps 200 0" "$peer steps /dsm/steps 200 1" "done"
+node 2 "$peer hold /dsm/held >/tmp/held 2>&1 </dev/null &"
+check "node 1 writes last" says 1 "sleep 2; $peer fill /dsm/held 1 77; sleep 3" filled
+check "and node 2 has seen it" says 2 "tail -n 1 /tmp/held" 77
+./qemu-cluster.sh --name "$name" kill 1 >/dev/null 2>&1
+# Of two nodes the second is no majority: it gets errors, and nothing that may be old.
+check "node 1 dies: node 2 gets SIGBUS" says 2 \
+    "n=0; until tail -n 1 /tmp/held | grep -q SIGBUS; do n=\$((n + 1)); [ \$n -lt 60 ] || break; sleep 1; done; tail -n 1 /tmp/held" SIGBUS
+check "and errors" says 2 "cat /dsm/held 2>&1" ".*Input/output error"
+check "its Linux is well" node 2 "! dmesg | grep -E 'BUG:|WARNING:|Oops'"
+echo "1..$number"
+[ "$failures" -eq 0 ]
