@@ -3,12 +3,17 @@
 #
 # Prints the QEMU accelerator to use on this machine: kvm or tcg. That /dev/kvm opens proves nothing
 # (there are machines on which it opens and guests then hang), so KVM is used only after a guest of a
-# few instructions has been seen to run. The answer is kept under build/ until the machine reboots.
+# few instructions has been seen to run, and at once: there are machines on which it takes forty times
+# as long as under emulation, and guests then hang. The answer is kept under build/ until the machine
+# reboots.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 answer_file=$top/build/accelerator
-probe_seconds=5
+# The processor is the one that nodes get (boot.sh), since QEMU may end over it.
+cpu=max,arch-capabilities=off
+# Emulated it takes a tenth of a second.
+probe_seconds=2
 # Another one is for tests.
 device=${CORVUS_KVM:-/dev/kvm}
 
@@ -35,7 +40,7 @@ kvm_runs_a_guest() {
     local sector status=0
     sector=$(mktemp "$top/build/kvm-probe.XXXXXX")
     write_boot_sector "$sector"
-    timeout --kill-after=1 "$probe_seconds" qemu-system-x86_64 -machine pc -accel kvm -nodefaults \
+    timeout --kill-after=1 "$probe_seconds" qemu-system-x86_64 -machine pc -accel kvm -cpu "$cpu" -nodefaults \
         -display none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=0x04 \
         -drive "file=$sector,format=raw,if=ide" </dev/null >/dev/null 2>&1 || status=$?
     rm -f "$sector"

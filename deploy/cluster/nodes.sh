@@ -89,7 +89,8 @@ take_lock() {
     mkdir -p "$state"
     chmod 700 "$state"
     exec 9>"$state/lock"
-    flock --nonblock 9 || fail "another up, down, start or kill of this cluster is at work"
+    # Who was killed may have left a child that still has it for a moment, such as a sleep.
+    flock --timeout 2 9 || fail "another up, down, start or kill of this cluster is at work"
 }
 
 save_settings() {

@@ -134,6 +134,9 @@ accelerators() {
     check "no /dev/kvm" probes none "$work/nowhere" 'exit 33' tcg "no access to /dev/kvm; using TCG"
     check "one that runs a guest" probes works "$work/kvm" 'exit 33' kvm "trying whether KVM runs a guest"
     check "one that hangs" probes hangs "$work/kvm" 'sleep 60' tcg "opens but runs no guest; using TCG"
+    check "one that is much slower than emulation" probes slow "$work/kvm" 'sleep 3; exit 33' tcg "using TCG"
+    check "one on which the nodes' processor does not run" probes model "$work/kvm" \
+        "case \"\$*\" in *\"-cpu $(sed -n 's/^cpu=//p' deploy/boot.sh) \"*) exit 134 ;; esac; exit 33" tcg "using TCG"
     check "one whose QEMU fails" probes fails "$work/kvm" 'exit 1' tcg "opens but runs no guest; using TCG"
     check "is asked once" probes hangs "$work/kvm" 'exit 33' tcg ""
     check "and says nothing then" test -z "$said"

@@ -16,7 +16,7 @@ echo "pipefail $?"
 set +o pipefail
 diff <(seq 3) <(seq 3) && echo same
 tee >(wc -l >lines) <<<"one" >/dev/null
-sleep 0.2
+wait $!
 cat lines
 for ((i = 0; i < 200; i++)); do echo "$i" | cat | cat; done | awk '{ s += $1 } END { print s }'
 yes | head -n 1
@@ -90,9 +90,12 @@ echo "first to end: $?"
 kill $long
 wait $long 2>/dev/null
 coproc upper { tr a-z A-Z; }
+# Bash forgets the coprocess's pipes as soon as it has ended: what it says is read through one of ours.
+exec 6<&"${upper[0]}"
 echo "to the coprocess" >&"${upper[1]}"
 eval "exec ${upper[1]}>&-"
-cat <&"${upper[0]}"
+cat <&6
+exec 6<&-
 wait "$upper_PID" 2>/dev/null
 read -r -t 0.2 line <><(sleep 5)
 echo "time-out: $(($? > 128))"
