@@ -62,5 +62,22 @@ deploy/accelerator.sh >/dev/null
 # Two at once, where there are two processors: a cluster's test, which mostly waits, and one of the
 # others, which mostly compute. Of each kind one after the other, because several have time limits.
 # tests/start.sh starts each. Colours are prove's own doing: only on a terminal.
-exec prove -e tests/start.sh --jobs "$(($(nproc) > 1 ? 2 : 1))" --timer --failures --comments \
-    --rules 'seq=tests/cluster/*' --rules 'seq=**' "${tests[@]}"
+run() {
+    prove -e tests/start.sh --timer --failures --comments --statefile "$state" "$@"
+}
+
+mkdir -p "$build"
+state=$build/tests-state
+rm -f "$state"
+if run --state save --jobs "$(($(nproc) > 1 ? 2 : 1))" --rules 'seq=tests/cluster/*' --rules 'seq=**' "${tests[@]}"; then
+    exit 0
+fi
+
+# Nodes wait for each other by the clock, which an emulator on a busy machine cannot keep. So a few tests
+# that failed beside others are run once more by themselves, and that is said; a fault that is there fails again.
+mapfile -t failed < <(prove --dry --statefile "$state" --state failed)
+if [ ${#failed[@]} -eq 0 ] || [ ${#failed[@]} -gt 3 ] || [ ${#failed[@]} -eq ${#tests[@]} ]; then
+    exit 1
+fi
+echo "run: failed, and once more with nothing beside: ${failed[*]}"
+run "${failed[@]}"
