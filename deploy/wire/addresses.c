@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The table of learned addresses: open addressing with linear steps, built anew when a port is
-// forgotten, so that it needs no marks of deleted entries.
+// The table of learned addresses: open addressing with linear steps; nothing is ever deleted.
 #include "deploy/wire/addresses.h"
 
 #include <string.h>
@@ -42,7 +41,6 @@ void addresses_learn(struct addresses *addresses, const uint8_t *bytes, unsigned
             return;
         addresses->taught[port]++;
         address->key = key;
-        address->owner = (uint8_t)port;
         memset(address->port, ADDRESS_UNKNOWN, sizeof address->port);
     }
     for (; hearers != 0; hearers &= hearers - 1)
@@ -53,46 +51,4 @@ unsigned addresses_find(const struct addresses *addresses, const uint8_t *bytes,
 {
     const struct address *address = slot_of(addresses, key_of(bytes));
     return address->key == 0 ? ADDRESS_UNKNOWN : address->port[viewer];
-}
-
-// What is left of an address without a port; false when nobody knows it any more.
-static bool without(struct address *address, unsigned port)
-{
-    bool known = false;
-    for (unsigned viewer = 0; viewer < WIRE_PORTS_MAX; viewer++) {
-        if (address->port[viewer] == port)
-            address->port[viewer] = ADDRESS_UNKNOWN;
-        if (address->port[viewer] != ADDRESS_UNKNOWN) {
-            known = true;
-            // It moved from the one that goes to another port, whose it is now.
-            if (address->owner == port)
-                address->owner = address->port[viewer];
-        }
-    }
-    return known;
-}
-
-// Puts back the addresses that a port owned, or those that it did not.
-static void put_back(struct addresses *addresses, struct addresses *old, unsigned port, bool owned)
-{
-    for (unsigned i = 0; i < ADDRESS_SLOTS; i++) {
-        struct address *address = &old->slots[i];
-        if (address->key == 0 || (address->owner == port) != owned || !without(address, port))
-            continue;
-        if (addresses->taught[address->owner] < ADDRESSES_PER_PORT) {
-            addresses->taught[address->owner]++;
-            *slot_of(addresses, address->key) = *address;
-            // It has been put back, and has another owner now.
-            address->key = 0;
-        }
-    }
-}
-
-void addresses_forget(struct addresses *addresses, unsigned port)
-{
-    struct addresses old = *addresses;
-    addresses_initialize(addresses);
-    // What others inherit comes last: it may be above their share.
-    put_back(addresses, &old, port, false);
-    put_back(addresses, &old, port, true);
 }

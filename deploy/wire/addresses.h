@@ -4,8 +4,9 @@
 // Each port has its own view. A frame teaches only the ports that can hear its sender, so that a
 // node behind a cut cannot draw to itself what is meant for somebody on this side, by accident or
 // not; with physical cables there would be two switches then, and each would know its own half.
-// Nothing is forgotten by time: what is known depends on the frames alone, and so do the
-// impairments they meet.
+// Nothing is forgotten: what is known depends on the frames alone, and so do the impairments they
+// meet. A frame to a node that is gone goes nowhere. If all got it, QEMU's user network, which a
+// boot server is, would answer for the dead with a TCP reset.
 #pragma once
 
 #include <stdbool.h>
@@ -27,13 +28,12 @@ _Static_assert(ADDRESS_SLOTS >= 2 * ADDRESSES_PER_PORT * WIRE_PORTS_MAX, "half f
 
 struct address {
     uint64_t key;                 // 0: the slot is free
-    uint8_t owner;                // the port that taught it first
     uint8_t port[WIRE_PORTS_MAX]; // by viewer: where it is, or ADDRESS_UNKNOWN
 };
 
 struct addresses {
     struct address slots[ADDRESS_SLOTS];
-    uint16_t taught[WIRE_PORTS_MAX]; // addresses by owner
+    uint16_t taught[WIRE_PORTS_MAX]; // addresses by the port that taught them first
 };
 
 void addresses_initialize(struct addresses *addresses);
@@ -44,6 +44,3 @@ void addresses_learn(struct addresses *addresses, const uint8_t *bytes, unsigned
 
 // Where `viewer` believes an address to be, or ADDRESS_UNKNOWN.
 unsigned addresses_find(const struct addresses *addresses, const uint8_t *bytes, unsigned viewer);
-
-// The node at `port` has gone.
-void addresses_forget(struct addresses *addresses, unsigned port);

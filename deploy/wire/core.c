@@ -99,11 +99,6 @@ void wire_heal(struct wire *wire)
             wire->links[from][to].cut = false;
 }
 
-void wire_forget_port(struct wire *wire, unsigned port)
-{
-    addresses_forget(&wire->addresses, port);
-}
-
 void wire_end(struct wire *wire)
 {
     let_go_held(wire, 0, true);

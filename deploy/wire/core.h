@@ -118,8 +118,5 @@ bool wire_take(struct wire *wire, uint64_t now, struct delivery *delivery);
 // When wire_take is to be called again, or WIRE_NEVER.
 uint64_t wire_next_time(const struct wire *wire);
 
-// The node at a port has gone: its addresses are forgotten.
-void wire_forget_port(struct wire *wire, unsigned port);
-
 // Gives back all frames.
 void wire_end(struct wire *wire);

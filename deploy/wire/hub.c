@@ -104,10 +104,6 @@ static void flush_port(unsigned number)
     struct port *port = &hub.ports[number];
     uint32_t bit = UINT32_C(1) << number;
     bool full = port_flush(port, hub.now, &hub.pool);
-    if (port->left) {
-        port->left = false;
-        wire_forget_port(&hub.wire, number);
-    }
     if (full && (hub.watched & bit) == 0)
         watch(port->out, SOURCE_PORT_OUT, number, EPOLL_CTL_ADD, EPOLLOUT);
     else if (!full && (hub.watched & bit) != 0)

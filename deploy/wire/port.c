@@ -178,7 +178,6 @@ static void count_sent(struct port *port, struct frame_pool *pool, int count)
 static void node_left(struct port *port, uint64_t now, struct frame_pool *pool)
 {
     port->present = false;
-    port->left = true;
     port->retry_at = 0;
     if (!look_for_node(port, now))
         drop_all(port, pool);
@@ -191,10 +190,8 @@ void port_look(struct port *port, uint64_t now, struct frame_pool *pool)
     bool is_present = look_for_node(port, now);
     // This was out of turn.
     port->retry_at = 0;
-    if (was_present && !is_present) {
-        port->left = true;
+    if (was_present && !is_present)
         drop_all(port, pool);
-    }
 }
 
 bool port_flush(struct port *port, uint64_t now, struct frame_pool *pool)

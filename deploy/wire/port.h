@@ -51,7 +51,6 @@ struct port {
     int in;            // the hub's socket
     int out;           // connected to the node's
     bool present;      // it is connected
-    bool left;         // the node has gone since the hub looked last
     uint64_t retry_at; // when an absent node is looked for again
     struct sockaddr_un node;
     struct frame *batch[PORT_BATCH]; // where the next frames are received

@@ -80,6 +80,11 @@ forgotten() {
     ! of ipxe start 2 && says "node 2 did not come up: it could not boot from the LAN"
 }
 
+# Nobody on the LAN answered for the dead, say the boot server with a TCP reset.
+missed() {
+    of ipxe log 1 && says "node 2 is dead to us: nothing was heard of it" && ! says "broke the connection off"
+}
+
 check "iPXE by TFTP" came_up ipxe
 check "node 1 has a shell" answers ipxe 1
 check "node 2, too" answers ipxe 2
@@ -89,6 +94,7 @@ check "status names the boot server" of ipxe status
 check "so" says "boot server  running"
 check "the key is nobody else's" test "$(stat -c %a "build/cluster/$name-ipxe")" = 700
 check "a node whose card is not known" forgotten
+check "node 1 misses it by its silence" within 20 missed
 of ipxe down
 begin_up http --boot ipxe-http
 begin_up uefi --boot pxe-uefi

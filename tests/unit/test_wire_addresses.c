@@ -54,32 +54,9 @@ static void test_bounds(void)
            "what is known may move to a port with a full share");
 }
 
-static void test_forgetting(void)
-{
-    bool known = true;
-    addresses_initialize(&addresses);
-    for (unsigned i = 0; i < 64; i++) {
-        addresses_learn(&addresses, address(i), 0, 6);
-        addresses_learn(&addresses, address(100 + i), 1, 5);
-    }
-    addresses_learn(&addresses, address(5), 1, 4);
-    addresses_forget(&addresses, 0);
-    for (unsigned i = 0; i < 64; i++)
-        known = known && addresses_find(&addresses, address(100 + i), 2) == 1 &&
-                addresses_find(&addresses, address(i), 1) == ADDRESS_UNKNOWN;
-    tap_ok(known, "a node that goes is forgotten, the others are not");
-    tap_ok(addresses_find(&addresses, address(4), 2) == ADDRESS_UNKNOWN, "by all viewers");
-    addresses_forget(&addresses, 1);
-    for (unsigned i = 0; i < ADDRESSES_PER_PORT; i++)
-        addresses_learn(&addresses, address(200 + i), 1, 1);
-    tap_ok(addresses_find(&addresses, address(200 + ADDRESSES_PER_PORT - 1), 0) == 1,
-           "who comes back has its whole share");
-}
-
 int main(void)
 {
     test_learning();
     test_bounds();
-    test_forgetting();
     return tap_end();
 }

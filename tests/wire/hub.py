@@ -212,6 +212,26 @@ def coming_and_going(folder):
     hub.end()
 
 
+def for_the_dead(folder):
+    """What is for a node that has gone is nobody else's: one might answer in its name."""
+    hub, (one, two, three) = started(folder, 3)
+    two.send(1, "here")
+    check(one.texts() == ["here"], "a node tells where it is")
+    two.close()
+    one.send(2, "are you there")
+    check(
+        three.texts() == [] and wait_until(lambda: hub.port(2, "absent") == 1),
+        "what is sent to it when it has gone reaches nobody else",
+    )
+    two = Node(folder, 2)
+    one.send(2, "and now")
+    check(two.texts() == ["and now"] and three.texts() == [], "but itself, when it is back")
+    three.send(1, "2's", source=2)
+    one.send(2, "to its new place")
+    check(three.texts() == ["to its new place"] and two.texts() == [], "or whoever has its address next")
+    hub.end()
+
+
 def full_socket(folder):
     """A node that takes nothing, as if frozen."""
     hub, (one, two, three) = started(folder, 3)
@@ -426,7 +446,7 @@ def arguments(folder):
 
 
 def main():
-    for test in (forwarding, coming_and_going, full_socket, impairments, partitions, captures,
+    for test in (forwarding, coming_and_going, for_the_dead, full_socket, impairments, partitions, captures,
                  hostile_clients, arguments):
         with tempfile.TemporaryDirectory() as folder:
             test(folder)
