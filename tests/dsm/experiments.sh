@@ -62,7 +62,7 @@ done
 check "an unknown option" refuses "an unknown argument" matmul -z
 check "an argument that is none" refuses "an unknown argument" matmul 5
 check "a size that is none" refuses "-n is out of range" sor -n x
-check "one too large" refuses "-n is out of range" tsp -n 17
+check "one too large" refuses "-n is out of range" tsp -n 21
 check "no processes" refuses "-p is out of range" lu -p 0
 export CORVUS_RANK=1 CORVUS_NODES=2 CORVUS_RUN=$$
 check "a rank whose others are not there" ends 3 radix -t 1

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/../../.."
 build=${1:?build folder}
 pairs=${2:-5}
 shift $(($# < 2 ? $# : 2))
-[ $# -ne 0 ] || set -- "matmul -n 384" "tsp -n 13"
+[ $# -ne 0 ] || set -- "matmul -n 384" "tsp -n 19"
 name=bench-speedup-$$
 work=$(mktemp -d)
 trap './qemu-cluster.sh --name "$name" down >/dev/null 2>&1; rm -rf "$work" "build/cluster/$name"' EXIT

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CITIES_MAX 16
+#define CITIES_MAX 20
 #define LOCK_TASK  0
 #define LOCK_BEST  1
 
