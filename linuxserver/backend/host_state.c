@@ -61,7 +61,18 @@ unsigned long host_counters_text(char *text, unsigned long room)
     return used + own_counters(text + used, room - used);
 }
 
-long host_trace_records(unsigned long *sequence, void *to, unsigned long room)
+// How many of these records were made until then.
+static uint64_t records_until(const struct trace_record *records, uint64_t count,
+                              unsigned long until)
+{
+    uint64_t before = 0;
+
+    while (before < count && records[before].tsc <= until)
+        before++;
+    return before;
+}
+
+long host_trace_records(unsigned long *sequence, unsigned long until, void *to, unsigned long room)
 {
     uint64_t words[RECORDS_AT_ONCE * sizeof(struct trace_record) / 8];
     size_t arrived = sizeof words / sizeof words[0];
@@ -74,6 +85,7 @@ long host_trace_records(unsigned long *sequence, void *to, unsigned long room)
         return -EIO;
     if (count > room / sizeof(struct trace_record))
         count = room / sizeof(struct trace_record);
+    count = records_until((const struct trace_record *)words, count, until);
     memcpy(to, words, count * sizeof(struct trace_record));
     *sequence = first;
     return (long)(count * sizeof(struct trace_record));

@@ -76,9 +76,10 @@ void server_clock(unsigned long *base, unsigned int *multiplier, unsigned int *s
 /* The microkernel's counters as text; returns its length. */
 unsigned long host_counters_text(char *text, unsigned long room);
 
-/* Trace records from *sequence on, which becomes the number of the first one there still is.
- * Returns their bytes, 0 when there are no more, or a negative error number. */
-long host_trace_records(unsigned long *sequence, void *to, unsigned long room);
+/* Trace records from *sequence on, which becomes the number of the first one there still is, made
+ * until then (ticks of the processor). Returns their bytes, 0 when there are no more, or a negative
+ * error number. */
+long host_trace_records(unsigned long *sequence, unsigned long until, void *to, unsigned long room);
 
 int host_trace_enable(int on);
 

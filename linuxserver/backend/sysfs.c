@@ -14,6 +14,7 @@
 
 static DEFINE_MUTEX(trace_lock);
 static unsigned long trace_base; // sequence number of the record at the file's beginning
+static unsigned long trace_end;  // when its reading began, in ticks of the processor
 static int trace_enabled;
 
 static ssize_t counters_show(struct kobject *object, struct kobj_attribute *attribute, char *text)
@@ -41,8 +42,8 @@ static ssize_t trace_enable_store(struct kobject *object, struct kobj_attribute 
     return (ssize_t)bytes;
 }
 
-// Read from the beginning, the file shows what there is then; what is overwritten before a reader
-// comes to it is left out.
+// Read from the beginning, the file shows what there is then, and not what reading it adds; what is
+// overwritten before a reader comes to it is left out.
 static ssize_t trace_read(struct file *file, struct kobject *object,
                           struct bin_attribute *attribute, char *to, loff_t offset, size_t room)
 {
@@ -52,8 +53,10 @@ static ssize_t trace_read(struct file *file, struct kobject *object,
     if (offset % RECORD_BYTES != 0 || room < RECORD_BYTES)
         return -EINVAL;
     mutex_lock(&trace_lock);
+    if (offset == 0)
+        trace_end = __builtin_ia32_rdtsc();
     asked = sequence = offset == 0 ? 0 : trace_base + (unsigned long)offset / RECORD_BYTES;
-    bytes = host_trace_records(&sequence, to, room);
+    bytes = host_trace_records(&sequence, trace_end, to, room);
     if (bytes > 0 && (offset == 0 || sequence != asked))
         trace_base = sequence - (unsigned long)offset / RECORD_BYTES;
     mutex_unlock(&trace_lock);

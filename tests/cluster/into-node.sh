@@ -58,6 +58,10 @@ commands() {
     check "options behind -- are the command's" node_says "--name" echo --name
     check "a terminal" succeeds "/dev/pts/" exec -t 1 -- tty
     check "corvus, in it" node_says "vcpu_exits" corvus stats
+    # Reading makes records, too.
+    check "a trace that is read while it is written" node_says " 6 " \
+        sh -c 'corvus trace on && sleep 1 && corvus trace -n 5 | wc -l | sed "s/.*/ & /"'
+    check "and off" node_says "ok" sh -c 'corvus trace off && echo ok'
 }
 
 # Random bytes, in and out; and several at once.
