@@ -119,9 +119,12 @@ static bool hand_over(struct page *page)
     page->handed.backing = page->backing;
     page->handed.data = data;
     page->handed.at = dsm->now;
+    // What was fetched ahead was not used.
+    if (page->prefetched)
+        page->segment->writing.window = 1;
     page->data = NULL;
     page->access = DSM_NONE;
-    page->owner = page->changed = false;
+    page->owner = page->changed = page->prefetched = false;
     page_drop_backing(page);
     page->segment->counters.surrendered++;
     record_event(page, DSM_EVENT_SURRENDER, wish->node);
@@ -299,6 +302,44 @@ static void keep_incoming(struct page *page)
     }
 }
 
+static void arrive(struct page *page)
+{
+    struct dsm *dsm = dsm_of(page);
+
+    if (page->arrived)
+        return;
+    page->arrived = true;
+    page->next_arrived = NULL;
+    *dsm->last_arrived = page;
+    dsm->last_arrived = &page->next_arrived;
+}
+
+void transfer_forget(struct page *page)
+{
+    struct dsm *dsm = dsm_of(page);
+    struct page **place = &dsm->first_arrived;
+
+    if (!page->arrived)
+        return;
+    while (*place != page)
+        place = &(*place)->next_arrived;
+    *place = page->next_arrived;
+    if (*place == NULL)
+        dsm->last_arrived = place;
+    page->arrived = false;
+}
+
+void transfer_arrived(struct dsm *dsm)
+{
+    struct page *page;
+
+    while ((page = dsm->first_arrived) != NULL) {
+        transfer_forget(page);
+        page_run(page);
+        keep_incoming(page);
+    }
+}
+
 // `kept`: a copy of the data, or NULL.
 static void accept(struct page *page, uint32_t from, const struct wire_record *record,
                    const uint8_t *data, struct buffer *kept)
@@ -329,8 +370,7 @@ static void accept(struct page *page, uint32_t from, const struct wire_record *r
         kept = NULL;
     }
     buffer_drop(dsm_of(page), kept);
-    page_run(page);
-    keep_incoming(page);
+    arrive(page);
 }
 
 static void data_received(struct dsm_segment *segment, uint32_t from,
