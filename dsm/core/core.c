@@ -273,7 +273,7 @@ void dsm_received(struct dsm *dsm, uint32_t node, const void *data, size_t bytes
         }
         record_received(dsm, node, &header, &record, extra);
     }
-    transfer_arrived(dsm);
+    arrivals_show(dsm);
     dsm_leave(dsm);
 }
 
@@ -298,7 +298,7 @@ static void receive_own(struct dsm *dsm)
                 break;
             record_received(dsm, self, &header, &record, extra);
         }
-        transfer_arrived(dsm);
+        arrivals_show(dsm);
         // Pages in it have been shown to operations; there it stays until `flush`.
         if (dsm->operations->flush != NULL)
             dsm->operations->flush(dsm->context);

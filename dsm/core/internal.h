@@ -6,6 +6,7 @@
 //   cache.c      what caches say and are told           place.c     who manages what; doubt
 //   page.c       a node's copy: local and remote users  manager.c   the manager's side
 //   transfer.c   the messages to a node's copy          record.c    counters and trace
+//   arrival.c    pages of the message that is read
 //   store.c      bounds of memory: pages for others      buffer.c    data of pages
 //
 // The directory is made anew in each view, so in it nodes are *slots*, places in
@@ -380,9 +381,13 @@ void transfer_received(struct dsm *dsm, uint32_t from, struct dsm_segment *segme
 bool transfer_fulfil(struct page *page); // false: no memory
 void transfer_ask(struct page *page);
 void transfer_resend(struct page *page, uint64_t txn); // what was handed over
-// A message has been read: caches get the pages that it brought, neighbours together.
-void transfer_arrived(struct dsm *dsm);
-void transfer_forget(struct page *page); // it is about to be freed
+
+// --- arrival.c
+// --------------------------------------------------------------------------------------
+
+void arrival_add(struct page *page);    // of the message that is being read
+void arrival_forget(struct page *page); // it is about to be freed
+void arrivals_show(struct dsm *dsm);    // the message has been read
 
 // --- cache.c
 // ----------------------------------------------------------------------------------------

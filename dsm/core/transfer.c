@@ -281,65 +281,6 @@ static void count_arrival(struct page *page, uint32_t from, const struct wire_re
                  from != dsm_of(page)->settings.node ? from : 0);
 }
 
-// The data stay in the message if a cache has taken them at once.
-static void keep_incoming(struct page *page)
-{
-    const uint8_t *incoming = page->incoming;
-
-    if (incoming == NULL)
-        return;
-    page->incoming = NULL;
-    if (page->backing != BACKING_DATA || page->data != NULL)
-        return;
-    if ((page->readers | page->writer) != 0) {
-        page->backing = BACKING_NONE;
-        return;
-    }
-    page->data = buffer_make(dsm_of(page), incoming);
-    if (page->data == NULL) {
-        page->backing = BACKING_NONE;
-        page->access = DSM_NONE; // an owner says so when it is asked
-    }
-}
-
-static void arrive(struct page *page)
-{
-    struct dsm *dsm = dsm_of(page);
-
-    if (page->arrived)
-        return;
-    page->arrived = true;
-    page->next_arrived = NULL;
-    *dsm->last_arrived = page;
-    dsm->last_arrived = &page->next_arrived;
-}
-
-void transfer_forget(struct page *page)
-{
-    struct dsm *dsm = dsm_of(page);
-    struct page **place = &dsm->first_arrived;
-
-    if (!page->arrived)
-        return;
-    while (*place != page)
-        place = &(*place)->next_arrived;
-    *place = page->next_arrived;
-    if (*place == NULL)
-        dsm->last_arrived = place;
-    page->arrived = false;
-}
-
-void transfer_arrived(struct dsm *dsm)
-{
-    struct page *page;
-
-    while ((page = dsm->first_arrived) != NULL) {
-        transfer_forget(page);
-        page_run(page);
-        keep_incoming(page);
-    }
-}
-
 // `kept`: a copy of the data, or NULL.
 static void accept(struct page *page, uint32_t from, const struct wire_record *record,
                    const uint8_t *data, struct buffer *kept)
@@ -370,7 +311,7 @@ static void accept(struct page *page, uint32_t from, const struct wire_record *r
         kept = NULL;
     }
     buffer_drop(dsm_of(page), kept);
-    arrive(page);
+    arrival_add(page);
 }
 
 static void data_received(struct dsm_segment *segment, uint32_t from,
