@@ -80,9 +80,9 @@ static void give_ahead(struct page *page, const struct waiter *waiter, enum dsm_
 {
     for (unsigned i = 1; i < waiter->count && i < DSM_BLOCK_PAGES; i++) {
         struct page *next = page_find(page->segment, page->link.key + i);
-        if (next == NULL || next->access < access || next->backing != BACKING_DATA ||
-            next->data == NULL || (next->readers | next->writer | next->awaited) != 0 ||
-            next->waiters != NULL || next->wish.kind != 0)
+        if (next == NULL || next->access < access || next->backing == BACKING_NONE ||
+            (next->readers | next->writer | next->awaited) != 0 || next->waiters != NULL ||
+            next->wish.kind != 0)
             return;
         if (next->prefetched)
             page->segment->counters.prefetch_used++;
@@ -105,9 +105,8 @@ void cache_provide(struct page *page, struct waiter *waiter)
         page_drop_backing(page);
     } else {
         enum dsm_access access = access_to_give(page, waiter);
-        bool data = page->backing == BACKING_DATA;
         give(page, waiter, access);
-        if (data && waiter->count > 1 && !waiter->unlock)
+        if (!waiter->unlock)
             give_ahead(page, waiter, access);
     }
     free(waiter);
@@ -188,7 +187,7 @@ static uint32_t look_ahead(struct dsm_segment *segment, uint64_t page, bool writ
     if (count > segment->pages - page)
         count = (uint32_t)(segment->pages - page);
     // Fewer than these are not given ahead for writing.
-    ahead->next_expected = page + (write && count < ZEROES_MIN ? 1 : count);
+    ahead->next_expected = page + (write && count < WRITES_MIN ? 1 : count);
     return count;
 }
 

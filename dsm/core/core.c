@@ -46,6 +46,7 @@ struct dsm *dsm_create(const struct dsm_settings *settings, const struct dsm_ope
     dsm->life = settings->incarnation;
     dsm->reconsider = true;
     dsm->last_spare = &dsm->first_spare;
+    dsm->last_arrived = &dsm->first_arrived;
     dsm->peers[settings->node] = (struct peer){.up = true, .known = true, .life = dsm->life};
     if (settings->trace_size != 0)
         dsm->trace = calloc(settings->trace_size, sizeof *dsm->trace);
@@ -91,7 +92,7 @@ static bool outbox_make_room(struct outbox *outbox, size_t count)
     size_t room = outbox->room != 0 ? outbox->room : OUTBOX_ROOM;
 
     while (room < outbox->used + count)
-        room *= 2;
+        room = room < DSM_MESSAGE_MAX && 2 * room > DSM_MESSAGE_MAX ? DSM_MESSAGE_MAX : 2 * room;
     if (room == outbox->room)
         return true;
     uint8_t *bytes = realloc(outbox->bytes, room);
@@ -272,6 +273,7 @@ void dsm_received(struct dsm *dsm, uint32_t node, const void *data, size_t bytes
         }
         record_received(dsm, node, &header, &record, extra);
     }
+    arrivals_show(dsm);
     dsm_leave(dsm);
 }
 
@@ -296,6 +298,7 @@ static void receive_own(struct dsm *dsm)
                 break;
             record_received(dsm, self, &header, &record, extra);
         }
+        arrivals_show(dsm);
         // Pages in it have been shown to operations; there it stays until `flush`.
         if (dsm->operations->flush != NULL)
             dsm->operations->flush(dsm->context);

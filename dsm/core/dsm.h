@@ -39,7 +39,7 @@
 #define DSM_MEMBERS_MAX 64u
 #define DSM_CACHES_MAX  8u           // of one segment on one node
 #define DSM_PAGES_MAX   (1ull << 36) // of a segment
-#define DSM_MESSAGE_MAX (64u * 1024) // bytes; what a server has room for from the beginning
+#define DSM_MESSAGE_MAX (68u * 1024) // bytes: a block's pages; servers always have room for that
 
 struct dsm;
 struct dsm_cache;
@@ -64,7 +64,7 @@ struct dsm_operations {
     // Answers request `sequence` of a cache: the page's data (NULL: zeroes), precious, with
     // READ or WRITE access. For neighbours of the page that was asked for, within the count
     // that was welcome, `sequence` is the same, and they come directly afterwards in order, with
-    // the same access, all with data.
+    // the same access.
     void (*provide)(void *context, void *cache, uint64_t sequence, uint64_t page, const void *data,
                     enum dsm_access access);
     // Answers a cache that has the page and wants to write: it may.

@@ -6,6 +6,7 @@
 //   cache.c      what caches say and are told           place.c     who manages what; doubt
 //   page.c       a node's copy: local and remote users  manager.c   the manager's side
 //   transfer.c   the messages to a node's copy          record.c    counters and trace
+//   arrival.c    pages of the message that is read
 //   store.c      bounds of memory: pages for others      buffer.c    data of pages
 //
 // The directory is made anew in each view, so in it nodes are *slots*, places in
@@ -22,7 +23,7 @@
 #define DSM_CHUNKS   4096u // of what a node holds, for one other
 #define FIGHTS_MIN   3u    // a page that left so often within the hold time is fought for
 #define MIGRATES_MIN 2u
-#define ZEROES_MIN   4u // pages that a node asks for when it has gone on in order twice
+#define WRITES_MIN   4u // pages that a node asks for when it has gone on in order twice
 
 #define bit(number) (1ull << (number))
 
@@ -131,6 +132,8 @@ struct page {
     enum backing backing;
     struct buffer *data;     // with BACKING_DATA
     const uint8_t *incoming; // likewise, while a message is read: not to be kept
+    bool arrived;            // in that message, and not shown to caches yet
+    struct page *next_arrived;
 
     uint8_t readers, writer; // caches, as bits; the writer is not among the readers
     uint8_t awaited;         // caches that have been asked for something
@@ -261,6 +264,7 @@ struct dsm {
     struct peer peers[DSM_NODE_MAX + 1]; // this one's outbox is what it sends itself
     struct table segments;
     struct page *active_pages;
+    struct page *first_arrived, **last_arrived; // while a message is read
     struct entry *active_entries;
     uint64_t last_txn, last_serial, last_demand;
     uint64_t stored, used_bytes;
@@ -377,6 +381,13 @@ void transfer_received(struct dsm *dsm, uint32_t from, struct dsm_segment *segme
 bool transfer_fulfil(struct page *page); // false: no memory
 void transfer_ask(struct page *page);
 void transfer_resend(struct page *page, uint64_t txn); // what was handed over
+
+// --- arrival.c
+// --------------------------------------------------------------------------------------
+
+void arrival_add(struct page *page);    // of the message that is being read
+void arrival_forget(struct page *page); // it is about to be freed
+void arrivals_show(struct dsm *dsm);    // the message has been read
 
 // --- cache.c
 // ----------------------------------------------------------------------------------------

@@ -254,6 +254,18 @@ static void prefetch_zeroes(struct entry *main, const struct request *request, u
     }
 }
 
+// Who writes pages in order that another node has, and nobody else, gets some at once, too.
+static void prefetch_owned(struct entry *main, const struct request *request, uint64_t end)
+{
+    for (unsigned i = 1; i < request->count && main->link.key + i < end; i++) {
+        struct entry *entry = entry_find(main->segment, main->link.key + i);
+        if (entry == NULL || entry->state != ENTRY_IDLE || entry->owner != main->owner ||
+            entry->copies != bit(entry->owner) || entry->lost)
+            return;
+        start(entry, &(struct request){.slot = request->slot, .flags = WIRE_PREFETCH | WIRE_WRITE});
+    }
+}
+
 // The pages behind the one that is wanted, as far as the same node has them.
 static void prefetch(struct entry *main, const struct request *request)
 {
@@ -261,8 +273,11 @@ static void prefetch(struct entry *main, const struct request *request)
     uint64_t end = page - page % DSM_BLOCK_PAGES + DSM_BLOCK_PAGES;
 
     if (is_writing(main) && main->owner == DSM_NOBODY && main->state != ENTRY_IDLE &&
-        request->count >= ZEROES_MIN)
+        request->count >= WRITES_MIN)
         prefetch_zeroes(main, request, end);
+    if ((request->flags & WIRE_WRITE) != 0 && main->owner != DSM_NOBODY &&
+        main->owner != request->slot && main->state != ENTRY_IDLE && request->count >= WRITES_MIN)
+        prefetch_owned(main, request, end);
     if (is_writing(main) || main->owner == DSM_NOBODY || main->state != ENTRY_GRANTING)
         return;
     for (unsigned i = 1; i < request->count && page + i < end; i++) {

@@ -95,6 +95,7 @@ void page_free(struct page *page)
     page->wish.kind = 0;
     page_watch(page);
     store_forget(page);
+    arrival_forget(page);
     store_uncount(page->segment->dsm, sizeof *page);
     table_remove(&page->segment->copies, &page->link);
     free(page);

@@ -119,9 +119,12 @@ static bool hand_over(struct page *page)
     page->handed.backing = page->backing;
     page->handed.data = data;
     page->handed.at = dsm->now;
+    // What was fetched ahead was not used.
+    if (page->prefetched)
+        page->segment->writing.window = 1;
     page->data = NULL;
     page->access = DSM_NONE;
-    page->owner = page->changed = false;
+    page->owner = page->changed = page->prefetched = false;
     page_drop_backing(page);
     page->segment->counters.surrendered++;
     record_event(page, DSM_EVENT_SURRENDER, wish->node);
@@ -278,27 +281,6 @@ static void count_arrival(struct page *page, uint32_t from, const struct wire_re
                  from != dsm_of(page)->settings.node ? from : 0);
 }
 
-// The data stay in the message if a cache has taken them at once.
-static void keep_incoming(struct page *page)
-{
-    const uint8_t *incoming = page->incoming;
-
-    if (incoming == NULL)
-        return;
-    page->incoming = NULL;
-    if (page->backing != BACKING_DATA || page->data != NULL)
-        return;
-    if ((page->readers | page->writer) != 0) {
-        page->backing = BACKING_NONE;
-        return;
-    }
-    page->data = buffer_make(dsm_of(page), incoming);
-    if (page->data == NULL) {
-        page->backing = BACKING_NONE;
-        page->access = DSM_NONE; // an owner says so when it is asked
-    }
-}
-
 // `kept`: a copy of the data, or NULL.
 static void accept(struct page *page, uint32_t from, const struct wire_record *record,
                    const uint8_t *data, struct buffer *kept)
@@ -329,8 +311,7 @@ static void accept(struct page *page, uint32_t from, const struct wire_record *r
         kept = NULL;
     }
     buffer_drop(dsm_of(page), kept);
-    page_run(page);
-    keep_incoming(page);
+    arrival_add(page);
 }
 
 static void data_received(struct dsm_segment *segment, uint32_t from,

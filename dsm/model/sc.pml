@@ -11,7 +11,8 @@
 // copy is known to the manager; one owner, or one transfer under way; after a death the newest
 // surviving data, and an error only when they died; every request ends.
 //
-// -DNODES -DREQUESTS (in all) -DDEATHS -DDOUBLES -DMUTATION: see tests/dsm/model.sh.
+// -DNODES -DREQUESTS (in all) -DDEATHS -DDOUBLES -DMUTATION, -DAHEADS (how often the manager gives the
+// page to who has not asked for it, because it asked for one before it): see tests/dsm/model.sh.
 
 #ifndef NODES
 #define NODES 3
@@ -24,6 +25,9 @@
 #endif
 #ifndef DOUBLES
 #define DOUBLES 0
+#endif
+#ifndef AHEADS
+#define AHEADS 0
 #endif
 #ifndef MUTATION
 #define MUTATION 0
@@ -79,7 +83,7 @@ byte m_first, b_first;
 bool b_written, lost;
 
 // What the checks know.
-byte latest, left, deaths, doubles;
+byte latest, left, deaths, doubles, aheads;
 int m;
 byte i, j, n;
 
@@ -548,6 +552,7 @@ active proctype world()
     d_step {
         manager = 0; backup = 1; m_owner = NOBODY; requester = NOBODY; left = REQUESTS;
         m_first = NOBODY; b_first = NOBODY; doubles = DOUBLES; deaths = DEATHS;
+        aheads = AHEADS;
         i = 0;
         do
         :: i < NODES -> handed_to[i] = NOBODY; i++
@@ -584,6 +589,20 @@ active proctype world()
             check()
         :: else -> j = 0
         fi }
+    :: atomic { aheads > 0 && state == IDLE && !lost && m_owner != NOBODY && copies == 1 << m_owner ->
+        aheads--;
+        choose_node();
+        if
+        :: !dead[n] && n != m_owner ->
+            requester = n; have = false;
+            if
+            :: writes = true
+            :: writes = false
+            fi;
+            start()
+        :: else -> skip
+        fi;
+        n = 0; check() }
     :: atomic { deaths > 0 && !lost -> deaths--; choose_node(); m = n; rebuild(m); m = 0; n = 0 }
     :: atomic { (left == 0 || lost) && under_way == 0 ->
         // Nothing is on its way any more: every request has ended.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Cache managers of this node and the core: a request of theirs is one of the core's caches, an
-// answer of the core's is a message of the pager. The core gives pages one by one; those of one
-// answer are joined, for a request has one answer.
+// answer of the core's is a message of the pager. The core gives pages one by one, and asks for
+// them one by one; those of one answer are joined, for a request has one answer, and so are
+// neighbours that a manager is asked for at once.
 #include "dsm/server/pages.h"
 
 #include <corvus/types.h>
@@ -9,18 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What a manager was asked for, by the number of the message, to find the core's number again.
+// What a manager was asked for by one message: pages that lie one behind the other, and the core's
+// number of each.
 struct demand {
     struct demand *next;
-    uint64_t sequence, number;
+    uint64_t sequence, page;
+    enum dsm_demand what;
+    unsigned count;
+    uint64_t numbers[DSM_BLOCK_PAGES];
 };
 
 struct cache {
     struct dsm_cache *core;
     struct memory_manager *manager;
     struct demand *demands;
+    struct demand *asking; // not asked yet; NULL: none
+    struct cache *next_asking;
     bool may_keep; // it was told that it may
 };
+
+static struct cache *asking; // those with something that is not asked yet
+
+struct cache_counts pages_cache_counts;
 
 // The answer that is being joined.
 static struct {
@@ -31,16 +42,12 @@ static struct {
     uint8_t *data; // DSM_BLOCK_PAGES pages
 } joined;
 
-// --- The core's answers
-// -----------------------------------------------------------------------------
-
-static void flush(void *context)
+static void answer(void)
 {
     struct cache *cache = joined.cache;
     uint64_t lock = joined.write ? 0 : ACCESS_WRITE;
     size_t bytes = (size_t)joined.count * DSM_PAGE_BYTES;
 
-    (void)context;
     if (cache == NULL)
         return;
     joined.cache = NULL;
@@ -51,8 +58,95 @@ static void flush(void *context)
                              PAGER_PRECIOUS);
 }
 
+// --- What the core asks for
+// -----------------------------------------------------------------------------
+
+static void stop_asking(struct cache *cache)
+{
+    struct cache **place = &asking;
+
+    if (cache->asking == NULL)
+        return;
+    while (*place != cache)
+        place = &(*place)->next_asking;
+    *place = cache->next_asking;
+    cache->asking = NULL;
+}
+
+static void ask(struct cache *cache)
+{
+    struct demand *one = cache->asking;
+    corvus_error_t error;
+
+    if (one == NULL)
+        return;
+    stop_asking(cache);
+    uint64_t offset = one->page * DSM_PAGE_BYTES, length = (uint64_t)one->count * DSM_PAGE_BYTES;
+    if (one->what == DSM_CLEAN)
+        error = memory_lock(cache->manager, offset, length, ACCESS_WRITE,
+                            PAGER_RETURN | PAGER_COMPLETE, &one->sequence);
+    else
+        error = memory_flush(cache->manager, offset, length, &one->sequence);
+    // A manager that cannot be reached ends, and with it what was asked of it. Without memory for
+    // the question the core's own repetition finds better times.
+    if (error != ERR_OK) {
+        free(one);
+        return;
+    }
+    pages_cache_counts.demanded += one->count;
+    pages_cache_counts.demand_messages++;
+    one->next = cache->demands;
+    cache->demands = one;
+}
+
+static void demand(void *context, void *owner, uint64_t number, uint64_t page, enum dsm_demand what)
+{
+    struct cache *cache = owner;
+    struct demand *one = cache->asking;
+
+    (void)context;
+    // What a manager hears is in the core's order; of two managers it need not be.
+    if (joined.cache == cache)
+        answer();
+    if (one != NULL &&
+        (one->what != what || one->page + one->count != page || one->count == DSM_BLOCK_PAGES)) {
+        ask(cache);
+        one = NULL;
+    }
+    if (one == NULL) {
+        one = calloc(1, sizeof *one);
+        if (one == NULL)
+            return;
+        one->page = page;
+        one->what = what;
+        cache->asking = one;
+        cache->next_asking = asking;
+        asking = cache;
+    }
+    one->numbers[one->count++] = number;
+}
+
+// --- The core's answers
+// -----------------------------------------------------------------------------
+
+static void flush(void *context)
+{
+    (void)context;
+    answer();
+    while (asking != NULL)
+        ask(asking);
+}
+
+// What was said before goes first.
+static void say_all(struct cache *cache)
+{
+    answer();
+    ask(cache);
+}
+
 static void begin_answer(struct cache *cache, uint64_t sequence, uint64_t page, bool write)
 {
+    say_all(cache);
     joined.cache = cache;
     joined.sequence = sequence;
     joined.page = page;
@@ -70,9 +164,9 @@ static void provide(void *context, void *owner, uint64_t sequence, uint64_t page
         joined.data = malloc(DSM_BLOCK_PAGES * DSM_PAGE_BYTES);
     if (joined.cache != cache || joined.sequence != sequence ||
         page != joined.page + joined.count || joined.count == DSM_BLOCK_PAGES) {
-        flush(context);
         begin_answer(cache, sequence, page, access == DSM_WRITE);
     }
+    (void)context;
     // All of one answer have the same access; who has less than the core gave asks again.
     joined.write = joined.write && access == DSM_WRITE;
     if (joined.data == NULL) {
@@ -93,8 +187,8 @@ static void grant(void *context, void *owner, uint64_t sequence, uint64_t page)
 {
     struct cache *cache = owner;
 
-    (void)page;
-    flush(context);
+    (void)context, (void)page;
+    say_all(cache);
     (void)memory_grant(cache->manager, sequence, 0);
 }
 
@@ -103,33 +197,9 @@ static void fail(void *context, void *owner, uint64_t sequence, uint64_t page,
 {
     struct cache *cache = owner;
 
-    (void)page;
-    flush(context);
+    (void)context, (void)page;
+    say_all(cache);
     (void)memory_error(cache->manager, sequence, reason);
-}
-
-static void demand(void *context, void *owner, uint64_t number, uint64_t page, enum dsm_demand what)
-{
-    struct cache *cache = owner;
-    struct demand *one = malloc(sizeof *one);
-    uint64_t offset = page * DSM_PAGE_BYTES;
-    corvus_error_t error = one == NULL ? ERR_NO_MEMORY : ERR_OK;
-
-    flush(context);
-    if (error == ERR_OK && what == DSM_CLEAN)
-        error = memory_lock(cache->manager, offset, DSM_PAGE_BYTES, ACCESS_WRITE,
-                            PAGER_RETURN | PAGER_COMPLETE, &one->sequence);
-    else if (error == ERR_OK)
-        error = memory_flush(cache->manager, offset, DSM_PAGE_BYTES, &one->sequence);
-    // A manager that cannot be reached ends, and with it what was asked of it. Without memory for
-    // the question the core's own repetition finds better times.
-    if (error != ERR_OK) {
-        free(one);
-        return;
-    }
-    one->number = number;
-    one->next = cache->demands;
-    cache->demands = one;
 }
 
 const struct dsm_operations pages_answers = {
@@ -205,7 +275,7 @@ static void data_unlock(struct memory_manager *manager, const struct memory_requ
         (void)memory_grant(manager, request->sequence, ACCESS_WRITE); // it reads already
 }
 
-// NULL: the manager was not asked that. 0 in *number: its own wish.
+// NULL: the manager was not asked that.
 static struct demand **find_demand(struct cache *cache, uint64_t sequence)
 {
     struct demand **place = &cache->demands;
@@ -215,17 +285,31 @@ static struct demand **find_demand(struct cache *cache, uint64_t sequence)
     return *place == NULL ? NULL : place;
 }
 
+// 0: its own wish.
+static uint64_t number_of(const struct demand *demand, uint64_t page)
+{
+    bool asked = demand != NULL && page >= demand->page && page - demand->page < demand->count;
+
+    return asked ? demand->numbers[page - demand->page] : 0;
+}
+
+// What it returns together goes on together.
 static void data_write(struct memory_manager *manager, uint64_t sequence, uint64_t offset,
                        const void *data, size_t bytes, bool kept, bool changed)
 {
     struct cache *cache = memory_manager_context(manager);
-    struct demand **demand = find_demand(cache, sequence);
-    uint64_t number = demand != NULL ? (*demand)->number : 0;
+    struct demand **place = find_demand(cache, sequence);
 
     tell_time();
-    for (size_t at = 0; at < bytes; at += DSM_PAGE_BYTES)
-        dsm_cache_return(cache->core, number, (offset + at) / DSM_PAGE_BYTES,
+    pages_cache_counts.returned += bytes / DSM_PAGE_BYTES;
+    pages_cache_counts.return_messages++;
+    dsm_begin(pages_core);
+    for (size_t at = 0; at < bytes; at += DSM_PAGE_BYTES) {
+        uint64_t page = (offset + at) / DSM_PAGE_BYTES;
+        dsm_cache_return(cache->core, number_of(place != NULL ? *place : NULL, page), page,
                          (const uint8_t *)data + at, kept, changed);
+    }
+    dsm_end(pages_core);
 }
 
 static void lock_completed(struct memory_manager *manager, uint64_t sequence, uint64_t offset,
@@ -234,13 +318,16 @@ static void lock_completed(struct memory_manager *manager, uint64_t sequence, ui
     struct cache *cache = memory_manager_context(manager);
     struct demand **place = find_demand(cache, sequence), *demand;
 
-    (void)length;
+    (void)offset, (void)length; // as they were asked
     if (place == NULL)
         return;
     demand = *place;
     *place = demand->next;
     tell_time();
-    dsm_cache_done(cache->core, demand->number, offset / DSM_PAGE_BYTES, (held & 1) != 0);
+    dsm_begin(pages_core);
+    for (unsigned i = 0; i < demand->count; i++)
+        dsm_cache_done(cache->core, demand->numbers[i], demand->page + i, (held >> i & 1) != 0);
+    dsm_end(pages_core);
     free(demand);
 }
 
@@ -248,6 +335,9 @@ static void close_cache(struct cache *cache)
 {
     if (joined.cache == cache)
         joined.cache = NULL;
+    struct demand *unasked = cache->asking;
+    stop_asking(cache);
+    free(unasked);
     while (cache->demands != NULL) {
         struct demand *demand = cache->demands;
         cache->demands = demand->next;

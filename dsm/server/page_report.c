@@ -62,6 +62,10 @@ bool pages_counters(uint64_t number, uint64_t *values, size_t *count)
         number == 0 ? managers->unknown : 0,
         number == 0 ? managers->malformed : 0,
         number == 0 ? peers_refused() : 0,
+        number == 0 ? pages_cache_counts.demanded : 0,
+        number == 0 ? pages_cache_counts.demand_messages : 0,
+        number == 0 ? pages_cache_counts.returned : 0,
+        number == 0 ? pages_cache_counts.return_messages : 0,
     };
 #define COUNT_ONE(name, text) +1
     _Static_assert(sizeof all / sizeof all[0] == 0 SEGMENT_COUNTERS(COUNT_ONE),

@@ -324,6 +324,7 @@ corvus_error_t pages_start(void)
         .spare_pages = SPARE_PAGES,
         .memory_bytes = (this_node.nodes > 1 ? OWN_BYTES : ALONE_BYTES) + this_node.lend * MIB};
 
+    _Static_assert(DSM_MESSAGE_MAX <= LOOP_BUFFER_SMALL, "there is room for what nodes say");
     operations = pages_answers;
     operations.send = send;
     operations.page_lost = page_lost;

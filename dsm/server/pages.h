@@ -28,6 +28,11 @@ extern const struct dsm_operations pages_answers;
 // the segment has a name. They have the node's memory, this server has little. False: no memory, to
 // be done again.
 bool pages_caches_follow(const struct segment *segment);
+// What cache managers were asked for, and what they have returned: pages, and messages.
+extern struct cache_counts {
+    uint64_t demanded, demand_messages, returned, return_messages;
+} pages_cache_counts;
+
 // The object is about to be destroyed.
 void pages_cache_closed(struct memory_manager *manager);
 

@@ -97,7 +97,11 @@ _Static_assert(sizeof(struct segment_trace_record) == 32, "ABI");
     C(memory, "bytes that these and what is known of all pages take, now")                         \
     C(manager_unknown, "messages of cache managers that are not, or no longer, known")             \
     C(manager_malformed, "wrong messages of cache managers")                                       \
-    C(peer_refused, "messages of other nodes that were not valid, or of an earlier life")
+    C(peer_refused, "messages of other nodes that were not valid, or of an earlier life")          \
+    C(demanded, "pages that caches were asked to give back, or to write to no more")               \
+    C(demand_messages, "in so many messages")                                                      \
+    C(returned, "pages with data that caches gave back")                                           \
+    C(return_messages, "in so many messages")
 
 // LOCK_COUNTERS(C), in the order of sync_statistics.
 #define LOCK_COUNTERS(C)                                                                           \

@@ -6,6 +6,7 @@
 //   memobj_answer.c   what a pager answers to requests
 //   memobj_request.c  what a pager asks for: flush, clean, lock
 //   memobj_send.c     messages to pagers, in order, without waiting
+//   memobj_run.c      neighbouring pages that go back in one message
 //   memobj_daemon.c   the thread that takes pagers' messages and does all that follows from them
 //   memobj_evict.c    pages that have to go because memory is wanted
 //   memobj_fault.c    faults of processes
@@ -36,6 +37,7 @@
 #define MEMOBJ_OBJECTS_MAX  1024 // at a time
 #define MEMOBJ_REQUESTS_MAX 1024 // of an object's pager, not yet done
 #define MEMOBJ_AHEAD_PAGES  16   // most that are asked for by one request
+#define MEMOBJ_RUN_PAGES    16   // most that go back in one message
 #define MEMOBJ_BACKLOG      256  // of a request port
 
 // A page that came for somebody stays until it has been used, but not longer than this; and once it
@@ -60,7 +62,9 @@ struct memobj_message {
     unsigned int words, rights;
     u64 word[MESSAGE_REGISTER_WORDS];
     struct message_right right[2];
-    struct folio *folio; // its data, counted; or NULL
+    const void *data; // NULL: none
+    size_t bytes;
+    struct folio *folio; // where the data are, counted; or NULL
     // It has been sent (ERR_OK), or never will be. May free it.
     void (*sent)(struct memobj_object *object, struct memobj_message *message, int error);
 };
@@ -101,6 +105,15 @@ struct memobj_request {
     struct memobj_message completed;
 };
 
+struct memobj_run;
+
+// Accesses of one kind in the order of pages: which page is next then, and for how many pages the
+// last request was.
+struct memobj_ahead {
+    pgoff_t next;
+    unsigned int pages;
+};
+
 struct memobj_object {
     struct list_head link; // of all
     struct list_head care; // of those that the daemon is to look at; empty: not
@@ -118,11 +131,12 @@ struct memobj_object {
     bool may_cache, terminating;
     struct xarray pages;
     unsigned long page_count;
-    pgoff_t next_read; // that of the last read fault's request, and how many it asked for
-    unsigned int ahead;
+    struct memobj_ahead reading, writing;
     wait_queue_head_t wait;  // for its end, or for its messages to be sent
     struct send_queue queue; // to the pager
     struct memobj_message begin, end;
+    struct memobj_run *run; // not in the queue yet: the next to go there; NULL: none
+    u64 gathered;           // the pager's request whose pages go back together; 0: none
     struct list_head requests;
     unsigned int request_count;
     struct corvus_object_status counts;
@@ -204,6 +218,14 @@ void memobj_requests_drop(struct memobj_object *object);
 
 extern const struct send_queue_kind memobj_send_kind;
 void memobj_send(struct memobj_object *object, struct memobj_message *message);
+
+// --- memobj_run.c -----------------------------------------------------------------------------
+
+// The page's data go back with those of its neighbours, as they are now, if the object gathers what
+// that request is for. False: it is to be sent by itself.
+bool memobj_run_add(struct memobj_page *page, u64 sequence, bool kept);
+// What has been gathered is sent. Whoever sends something of the object does that first.
+void memobj_run_end(struct memobj_object *object);
 
 // --- memobj_daemon.c --------------------------------------------------------------------------
 

@@ -93,6 +93,13 @@ static void provide(struct memobj_page *page, const void *context)
     page->lock = provided->lock;
 }
 
+// Less than was asked for: the next one that is wanted is the first that did not come.
+static void end_short(struct memobj_ahead *ahead, pgoff_t first, pgoff_t end)
+{
+    if (ahead->next > end && ahead->next <= first + MEMOBJ_AHEAD_PAGES)
+        ahead->next = end;
+}
+
 static bool data(struct memobj_object *object, const u64 *words, u64 length, u64 lock, u64 flags,
                  const u8 *from)
 {
@@ -104,9 +111,8 @@ static bool data(struct memobj_object *object, const u64 *words, u64 length, u64
         !are_asked(object, first, length >> PAGE_SHIFT, words[1]))
         return false;
     answer_pages(object, first, end, words[1], provide, &provided);
-    // Less than was asked for: the next one to be read is the first that did not come.
-    if (object->next_read > end && object->next_read <= first + MEMOBJ_AHEAD_PAGES)
-        object->next_read = end;
+    end_short(&object->reading, first, end);
+    end_short(&object->writing, first, end);
     return true;
 }
 

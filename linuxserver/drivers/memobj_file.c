@@ -180,6 +180,7 @@ static int file_fsync(struct file *file, loff_t start, loff_t end, int only_data
         if (error != 0)
             return error;
     }
+    memobj_run_end(object);
     if (wait_event_killable(object->wait, list_empty(&object->queue.messages)) != 0)
         return -EINTR;
     return object->error != 0 ? -EIO : file_check_and_advance_wb_err(file);

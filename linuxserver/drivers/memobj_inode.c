@@ -38,6 +38,12 @@ static int get_attributes(struct user_namespace *users, const struct path *path,
     return 0;
 }
 
+// How far pages may be asked for ahead: as far as the segment goes, as far as is known here.
+static void note_size(struct file *file, loff_t size)
+{
+    i_size_write(memobj_file_of(file)->object->inode, size);
+}
+
 static int set_attributes(struct user_namespace *users, struct dentry *entry, struct iattr *change)
 {
     struct inode *inode = d_inode(entry);
@@ -72,6 +78,8 @@ static int set_attributes(struct user_namespace *users, struct dentry *entry, st
     if (which == 0)
         return 0;
     error = memobj_segment_set(memobj_server_of(inode->i_sb), inode->i_ino, which, &attributes);
+    if (error == 0 && change->ia_valid & ATTR_SIZE && change->ia_valid & ATTR_FILE)
+        note_size(change->ia_file, change->ia_size);
     return error != 0 ? error : memobj_refresh(inode);
 }
 
@@ -93,18 +101,25 @@ static loff_t size_now(struct file *file)
     struct inode *inode = file_inode(file);
     int error = memobj_refresh(inode);
 
-    return error != 0 ? of_open_file(error) : i_size_read(inode);
+    if (error != 0)
+        return of_open_file(error);
+    note_size(file, i_size_read(inode));
+    return i_size_read(inode);
 }
 
 static int grow(struct file *file, loff_t size)
 {
     struct inode *inode = file_inode(file);
     struct memobj_attributes attributes = {.size = (u64)size};
+    int error;
 
     if (size > SEGMENT_SIZE_MAX)
         return -EFBIG;
-    return of_open_file(memobj_segment_set(memobj_server_of(inode->i_sb), inode->i_ino,
-                                           SEGMENT_SET_SIZE, &attributes));
+    error = memobj_segment_set(memobj_server_of(inode->i_sb), inode->i_ino, SEGMENT_SET_SIZE,
+                               &attributes);
+    if (error == 0)
+        note_size(file, size);
+    return of_open_file(error);
 }
 
 static int open_file(struct inode *inode, struct file *file)
@@ -129,9 +144,8 @@ static int open_file(struct inode *inode, struct file *file)
     own->size = SEGMENT_SIZE_MAX;
     own->size_now = size_now;
     own->grow = grow;
-    // Of the segment's size as it is now, for reading ahead.
-    i_size_write(object->inode, i_size_read(inode));
     file->private_data = own;
+    note_size(file, i_size_read(inode));
     file->f_mapping = object->inode->i_mapping;
     file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
     return 0;

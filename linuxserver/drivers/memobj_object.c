@@ -190,7 +190,6 @@ static struct memobj_object *allocate(u32 port, u64 port_id)
     INIT_LIST_HEAD(&object->end.link);
     init_waitqueue_head(&object->wait);
     xa_init(&object->pages);
-    object->ahead = 1;
     return object;
 }
 

@@ -121,18 +121,30 @@ static void send_ask(struct memobj_page *page, u32 id, unsigned int count, u8 ac
     memobj_send(object, message);
 }
 
-// Pages behind this one that are neither there nor asked for become part of its request, when
-// faults go through the object in order. Returns how many it is in all.
-static unsigned int take_along(struct memobj_page *page)
+static struct memobj_ahead *ahead_of(struct memobj_object *object, u8 access)
+{
+    return access & ACCESS_WRITE ? &object->writing : &object->reading;
+}
+
+// How many pages a request for this one may be for: more and more when faults go through the object
+// in order.
+static unsigned int may_be_for(const struct memobj_page *page, const struct memobj_ahead *ahead)
+{
+    if (page->index != ahead->next || page->index == 0)
+        return 1;
+    return min(max(ahead->pages, 1u) * 2, (unsigned int)MEMOBJ_AHEAD_PAGES);
+}
+
+// Pages behind this one that are neither there nor asked for become part of its request. Returns
+// how many it is in all.
+static unsigned int take_along(struct memobj_page *page, struct memobj_ahead *ahead)
 {
     struct memobj_object *object = page->object;
     pgoff_t index = page->index;
     unsigned int count = 1;
 
-    object->ahead = index == object->next_read && index != 0
-                        ? min(object->ahead * 2, (unsigned int)MEMOBJ_AHEAD_PAGES)
-                        : 1;
-    while (count < object->ahead) {
+    ahead->pages = may_be_for(page, ahead);
+    while (count < ahead->pages) {
         struct memobj_page *next = xa_load(&object->pages, index + count);
 
         // Its record and memory were made before, or it is not for now.
@@ -144,19 +156,18 @@ static unsigned int take_along(struct memobj_page *page)
         next->unlocking = false;
         count++;
     }
-    object->next_read = index + count;
+    ahead->next = index + count;
     return count;
 }
 
-// Records and memory for what may be read next.
-static void prepare_ahead(struct memobj_page *page)
+// Records and memory for what may be wanted next.
+static void prepare_ahead(struct memobj_page *page, const struct memobj_ahead *ahead)
 {
     struct memobj_object *object = page->object;
     loff_t size = i_size_read(object->inode);
+    unsigned int count = may_be_for(page, ahead);
 
-    if (page->index != object->next_read || page->index == 0)
-        return;
-    for (unsigned int i = 1; i < min(object->ahead * 2, (unsigned int)MEMOBJ_AHEAD_PAGES); i++) {
+    for (unsigned int i = 1; i < count; i++) {
         struct memobj_page *next;
 
         if (((loff_t)(page->index + i) << PAGE_SHIFT) >= size || !memobj_is_room())
@@ -180,6 +191,7 @@ static bool may_ask(const struct memobj_page *page, u8 access)
 int memobj_page_ask(struct memobj_page *page, u8 access)
 {
     struct memobj_object *object = page->object;
+    struct memobj_ahead *ahead = ahead_of(object, access);
     int error = 0;
 
     if (!may_ask(page, access))
@@ -189,8 +201,8 @@ int memobj_page_ask(struct memobj_page *page, u8 access)
         if (error != 0 || page->folio == NULL)
             return error;
     }
-    if (!(access & ACCESS_WRITE))
-        prepare_ahead(page);
+    if (!page->valid)
+        prepare_ahead(page, ahead);
     // Both may have slept.
     if (!may_ask(page, access) || page->folio == NULL)
         return 0;
@@ -202,8 +214,7 @@ int memobj_page_ask(struct memobj_page *page, u8 access)
         send_ask(page, MESSAGE_pager_data_unlock, 1, access);
     } else {
         object->counts.requests++;
-        send_ask(page, MESSAGE_pager_data_request, access & ACCESS_WRITE ? 1 : take_along(page),
-                 access);
+        send_ask(page, MESSAGE_pager_data_request, take_along(page, ahead), access);
     }
     return 0;
 }
@@ -261,16 +272,20 @@ static void wrote(struct memobj_object *object, struct memobj_message *message, 
     memobj_page_put(page);
 }
 
-// The data go back; `page->back` is free.
+// The data go back, now or with those of neighbours; `page->back` is free.
 static void send_back(struct memobj_page *page, u64 sequence, bool kept)
 {
     struct memobj_message *message = &page->back;
 
+    if (memobj_run_add(page, sequence, kept))
+        return;
     page->users++;
     page->writing = kept;
     memobj_back_total++;
     folio_get(page->folio);
     message->folio = page->folio;
+    message->data = folio_address(page->folio);
+    message->bytes = PAGE_SIZE;
     message->id = MESSAGE_pager_data_write;
     message->words = 5;
     message->word[0] = page->object->incarnation;

@@ -133,8 +133,8 @@ static void finish(struct memobj_object *object, struct memobj_request *request)
     memobj_send(object, message);
 }
 
-// Goes through its pages; the first that cannot be done stops it.
-static u64 work(struct memobj_object *object, struct memobj_request *request)
+// Goes through its pages; the first that cannot be done stops it, until then. 0: all are done.
+static u64 work_pages(struct memobj_object *object, struct memobj_request *request)
 {
     struct memobj_page *page = NULL;
     unsigned long index = request->next;
@@ -149,8 +149,20 @@ static u64 work(struct memobj_object *object, struct memobj_request *request)
         }
         cond_resched();
     }
-    finish(object, request);
     return 0;
+}
+
+static u64 work(struct memobj_object *object, struct memobj_request *request)
+{
+    u64 until;
+
+    object->gathered = request->first != request->last ? request->sequence : 0;
+    until = work_pages(object, request);
+    object->gathered = 0;
+    memobj_run_end(object);
+    if (until == 0)
+        finish(object, request);
+    return until;
 }
 
 static u64 earlier_of(u64 one, u64 other)

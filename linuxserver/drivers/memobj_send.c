@@ -17,7 +17,7 @@ static bool prepare(const struct send_queue *queue, const struct list_head *firs
         return false;
     *exchange = (struct message_exchange){
         .tag = TAG_SEND | TAG_SEND_DEADLINE | message->words | TAG_RIGHTS(message->rights) |
-               TAG_ITEMS(message->folio != NULL),
+               TAG_ITEMS(message->data != NULL),
         .destination = object->port,
         .id = message->id,
         .page = page,
@@ -25,11 +25,11 @@ static bool prepare(const struct send_queue *queue, const struct list_head *firs
     memcpy(exchange->words, message->word, sizeof exchange->words);
     page->send_deadline = waits ? os_nsecs() + PAGER_REQUEST_LIMIT : 0;
     memcpy(page->rights, message->right, sizeof message->right);
-    if (message->folio != NULL)
+    if (message->data != NULL)
         page->items[0] = (struct message_item){
             .kind = ITEM_COPY,
-            .address = (u64)folio_address(message->folio),
-            .length = PAGE_SIZE,
+            .address = (u64)message->data,
+            .length = message->bytes,
         };
     return true;
 }
@@ -41,6 +41,7 @@ static void end(struct send_queue *queue, struct list_head *first, int error)
     struct folio *folio = message->folio;
 
     message->folio = NULL;
+    message->data = NULL;
     if (error != ERR_OK)
         object->counts.lost++;
     message->sent(object, message, error);
@@ -64,5 +65,6 @@ const struct send_queue_kind memobj_send_kind = {&memobj_daemon, prepare, end, r
 
 void memobj_send(struct memobj_object *object, struct memobj_message *message)
 {
+    memobj_run_end(object);
     send_queue_add(&object->queue, &message->link);
 }

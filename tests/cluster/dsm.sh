@@ -151,6 +151,33 @@ same_sum() {
     node 2 sh -c 'sha256sum </dsm/large' && [ "$output" = "$here" ]
 }
 
+# remember NODE…: their counters as they are.
+remember() {
+    local which
+    for which in "$@"; do
+        node "$which" corvus dsm stat || return 1
+        counted[which]=$output
+    done
+}
+
+# since N NAME: how much node N has counted since then, in `value`.
+since() {
+    node "$1" corvus dsm stat || return 1
+    value=$(awk -v name="$2" '$1 == name { sum = FNR == NR ? -$2 : sum + $2 } END { print sum }' \
+        <(echo "${counted[$1]}") <(echo "$output"))
+}
+
+# in_few N PAGES MESSAGES: since then thousands of those pages on node N, and more than four in a message.
+in_few() {
+    local pages
+    since "$1" "$2" || return 1
+    pages=$value
+    since "$1" "$3" || return 1
+    output="$pages $2, $value $3"
+    echo "# $output"
+    [ "$pages" -gt 4000 ] && [ "$value" -gt 0 ] && [ $((value * 4)) -lt "$pages" ]
+}
+
 # What nobody has open stays in the caches of the nodes' Linux, which have more room than the servers; no
 # longer than it has a name.
 idle_memory() {
@@ -158,16 +185,23 @@ idle_memory() {
     must "a file of 24 MiB on node 1" node 1 sh -c 'dd if=/dev/urandom of=/tmp/large bs=1M count=24 2>&1'
     cached 1
     before=$output
+    must "counters are read" remember 1 2
     check "becomes a segment" node 1 cp /tmp/large /dsm/large
+    check "written by few requests" in_few 1 zeroes write_faults
     check "that node 1 has in its cache" more_cached 1 $((before + 20))
     check "node 2 reads the same" same_sum
     check "and has it, too" more_cached 2 20
+    check "by few requests" in_few 2 data_received read_faults
+    check "node 1's cache was asked for ranges of pages" in_few 1 demanded demand_messages
+    check "returned ranges" in_few 1 returned return_messages
+    check "and they went in few messages" in_few 1 data_sent messages_sent
     check "it is taken away" node 2 rm /dsm/large
     check "its memory is free on node 1" within 30 less_cached 1 $((before + 4))
     check "and on node 2" within 30 less_cached 2 20
     node 1 rm /tmp/large
 }
 
+counted=()
 must "up -n 3" succeeds "node 3 is ready" up -n 3
 must "the program is copied" give_dsm 1 2 3
 must "the servers agree" within 40 agreed 1 2 3

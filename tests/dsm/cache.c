@@ -157,8 +157,10 @@ static void go_on(struct world *world, struct event *event)
         return;
     if (world_random(world, 1000) < world->evictions)
         cache_evict(cache, world_random(world, world->pages));
-    cache_access(cache, world_random(world, world->pages),
-                 world_random(world, 100) < world->writes_percent);
+    uint32_t page = (cache->page + 1) % world->pages;
+    if (world_random(world, 100) >= world->in_order_percent)
+        page = world_random(world, world->pages);
+    cache_access(cache, page, world_random(world, 100) < world->writes_percent);
 }
 
 // --- From the core --------------------------------------------------------------------------
@@ -269,20 +271,49 @@ static void fail(void *context, void *owner, uint64_t sequence, uint64_t page,
 
 enum { KEPT = 1, CHANGED = 2, DATA = 4 };
 
+static void returned(struct world *world, struct event *event);
+static void done(struct world *world, struct event *event);
+
+static bool gives_back(const struct event *event)
+{
+    return event->happen == returned || event->happen == done;
+}
+
+static void give_to_core(const struct event *event)
+{
+    if (event->happen == returned)
+        dsm_cache_return(event->cache->core, event->numbers[0], event->numbers[1], event->data,
+                         (event->numbers[3] & KEPT) != 0, (event->numbers[3] & CHANGED) != 0);
+    else
+        dsm_cache_done(event->cache->core, event->numbers[0], event->numbers[1],
+                       event->numbers[2] != 0);
+}
+
+// What a cache says next, before anything else happens, it says with the same message.
+static void give_together(struct world *world, struct event *event)
+{
+    struct dsm *core = event->node->core;
+    struct event *more;
+
+    dsm_tick(core, world->now);
+    dsm_begin(core);
+    give_to_core(event);
+    while ((more = world_take_next(world, event->cache, gives_back)) != NULL) {
+        give_to_core(more);
+        free(more);
+    }
+    dsm_end(core);
+    world_after(event->node);
+}
+
 static void returned(struct world *world, struct event *event)
 {
-    dsm_tick(event->node->core, world->now);
-    dsm_cache_return(event->cache->core, event->numbers[0], event->numbers[1], event->data,
-                     (event->numbers[3] & KEPT) != 0, (event->numbers[3] & CHANGED) != 0);
-    world_after(event->node);
+    give_together(world, event);
 }
 
 static void done(struct world *world, struct event *event)
 {
-    dsm_tick(event->node->core, world->now);
-    dsm_cache_done(event->cache->core, event->numbers[0], event->numbers[1],
-                   event->numbers[2] != 0);
-    world_after(event->node);
+    give_together(world, event);
 }
 
 static void give_back(struct cache *cache, uint64_t number, uint64_t page, bool keep)

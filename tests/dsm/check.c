@@ -18,7 +18,7 @@ static void check_page(struct page *page, void *argument)
     checked->buffers += (page->data != NULL) + (page->handed.data != NULL);
     checked->pages += page->prev_active != NULL;
     must(world, page->prev_active == NULL || *page->prev_active == page, "a page's link");
-    must(world, page->incoming == NULL, "no page points into a message");
+    must(world, page->incoming == NULL && !page->arrived, "no page points into a message");
     must(world, (page->backing == BACKING_DATA) == (page->data != NULL), "a page's data are there");
     must(world, (page->writer & (page->writer - 1)) == 0, "one cache writes");
     must(world, page->writer == 0 || page->readers == 0, "or some read");
@@ -82,6 +82,8 @@ static void check_core(const struct world *world, struct dsm *dsm)
     for (const struct entry *entry = dsm->active_entries; entry != NULL; entry = entry->next_active)
         checked.entries--;
     must(world, checked.pages == 0 && checked.entries == 0, "what is due is linked");
+    must(world, dsm->first_arrived == NULL && dsm->last_arrived == &dsm->first_arrived,
+         "what has arrived has been shown");
     must(world, dsm->garbage == NULL && dsm->depth == 0, "nothing is left over");
     must(world, !dsm->stable || (view->number != 0 && dsm->rebuilt), "a view that works is one");
     must(world, view->number == 0 || view->members[dsm->slot].node == dsm->settings.node,

@@ -38,11 +38,13 @@ verify() {
     fi
 }
 
-echo 1..14
+echo 1..16
 verify holds "three nodes, four accesses, messages in any order" -DREQUESTS=4
 verify holds "two messages doubled" -DREQUESTS=3 -DDOUBLES=2
 verify holds "a node dies" -DREQUESTS=3 -DDEATHS=1
 verify holds "a node dies, a message is doubled" -DREQUESTS=3 -DDEATHS=1 -DDOUBLES=1
+verify holds "given ahead to who has not asked" -DREQUESTS=3 -DAHEADS=2
+verify holds "given ahead, and a node dies" -DREQUESTS=3 -DAHEADS=1 -DDEATHS=1
 verify fails "writing is granted before all copies are gone" -DREQUESTS=4 -DMUTATION=1
 verify fails "who hands over keeps nothing" -DREQUESTS=3 -DDEATHS=1 -DMUTATION=2
 verify fails "the manager writes before the backup knows" -DREQUESTS=3 -DDEATHS=1 -DMUTATION=3

@@ -185,6 +185,7 @@ static void run(uint64_t seed)
 
     world->writes_percent = 5 + world_random(world, 70);
     world->evictions = world_random(world, 200);
+    world->in_order_percent = world_random(world, 2) * world_random(world, 100);
     if (seed % 3 == 0)
         bound_memory(world);
     must(world, world_settle(world), "the nodes agree on their first view");

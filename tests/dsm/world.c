@@ -85,6 +85,16 @@ static struct event *take_event(struct world *world)
     return first;
 }
 
+struct event *world_take_next(struct world *world, const struct cache *cache,
+                              bool (*is_one)(const struct event *event))
+{
+    const struct event *next = world->event_count != 0 ? world->events[0] : NULL;
+
+    if (next == NULL || next->cache != cache || next->start != cache->node->start || !is_one(next))
+        return NULL;
+    return take_event(world);
+}
+
 void world_run(struct world *world, uint64_t until)
 {
     while (world->event_count != 0 && world->events[0]->at <= until) {

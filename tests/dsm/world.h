@@ -75,6 +75,7 @@ struct world {
     uint64_t messages, lost_pages, data_errors;
     bool automatic; // programs go on by themselves
     uint32_t writes_percent, evictions;
+    uint32_t in_order_percent; // of the accesses: to the page behind the last one
     uint64_t generation;
     uint64_t memory_bytes; // bound of all nodes but the last, when they start; 0: none
     // A node may say what is not so: what programs see is not judged, only that they see it, and
@@ -135,6 +136,9 @@ struct event {
     uint8_t data[];
 };
 
+// What happens next, if it is one of these of that cache: it is the caller's then, to be freed.
+struct event *world_take_next(struct world *world, const struct cache *cache,
+                              bool (*is_one)(const struct event *event));
 struct event *world_event(struct world *world, struct world_node *node, uint64_t at,
                           void (*happen)(struct world *world, struct event *event),
                           const void *data, size_t bytes);

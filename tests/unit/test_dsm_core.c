@@ -57,37 +57,6 @@ static void test_reading_and_writing(void)
     world_end(world);
 }
 
-static void test_reading_ahead(void)
-{
-    bool all = true;
-
-    begin(2);
-    for (uint32_t page = 0; page < 64; page++)
-        all = access_page(1, page, true) && all;
-    for (uint32_t page = 0; page < 64; page++)
-        all = access_page(2, page, false) && all;
-    tap_ok(all && counters(2).prefetched > 40 &&
-               counters(2).prefetch_used == counters(2).prefetched,
-           "neighbours of pages read in order come without being waited for");
-    tap_ok(counters(2).waits < 20, "so most faults are satisfied without a message");
-    world_end(world);
-}
-
-static void test_writing_ahead(void)
-{
-    bool all = true;
-
-    begin(3);
-    for (uint32_t page = 0; page < 64; page++)
-        all = access_page(1, page, true) && all;
-    tap_ok(all && counters(1).waits < 20,
-           "who writes pages in order that nobody wrote gets many at once");
-    for (uint32_t page = 0; page < 64; page++)
-        all = access_page(2, page, false) && cache_of(2)->seen == page + 1 && all;
-    tap_ok(all, "which others read");
-    world_end(world);
-}
-
 static void test_migration(void)
 {
     bool all = true;
@@ -473,8 +442,6 @@ int main(void)
     test_reading_and_writing();
     test_short_of_memory();
     test_no_memory_anywhere();
-    test_reading_ahead();
-    test_writing_ahead();
     test_migration();
     test_deaths();
     test_each_death();

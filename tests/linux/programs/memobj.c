@@ -364,32 +364,90 @@ TEST(cache, "pages are kept without a user, if the pager says so, until it says 
     RECEIVE(object, MESSAGE_pager_terminate);
 }
 
-TEST(ahead, "reading on and on asks for several pages at once, and takes as many as come")
+// Uses page after page: the pager is asked for more and more of them at once.
+static void use_in_order(bool writes)
 {
     struct object *object = object_make(64);
     static uint64_t pages[PAGER_DATA_MAX / 8];
-    struct use use = {.object = object};
+    struct use use = {.object = object, .writes = writes};
     uint64_t most = 0;
     for (size_t at = 0; at < 64;) {
-        use.index = at;
+        use.index = use.value = at;
         use_begin(&use);
         const uint64_t *words = RECEIVE(object, MESSAGE_pager_data_request);
         uint64_t count = words[3] / PAGE;
         REQUIRE_EQUAL(words[2], at * PAGE);
+        REQUIRE_EQUAL(words[4], writes ? ACCESS_READ | ACCESS_WRITE : ACCESS_READ);
         REQUIRE(count >= 1 && at + count <= 64);
         most = count > most ? count : most;
         if (count > 3)
             count--; // less is enough
         for (size_t i = 0; i < count * PAGE / 8; i++)
             pages[i] = at + i / (PAGE / 8);
-        provide(object, words[1], words[2], ACCESS_WRITE, 0, pages, count * PAGE);
+        provide(object, words[1], words[2], writes ? 0 : ACCESS_WRITE, 0, pages, count * PAGE);
         REQUIRE_EQUAL(use_end(&use), at);
         at += count;
     }
     REQUIRE_EQUAL(most, 16);
-    for (size_t at = 0; at < 64; at++)
+    for (size_t at = 0; at < 64; at++) {
         REQUIRE_EQUAL(*word_of(object, at), at);
+        if (writes)
+            *word_of(object, at) = 100 + at;
+    }
     REQUIRE(!object_receive(object, 20));
+}
+
+TEST(ahead, "reading on and on asks for several pages at once, and takes as many as come")
+{
+    use_in_order(false);
+}
+
+TEST(ahead_writing, "writing on and on, too")
+{
+    use_in_order(true);
+}
+
+// Data of these pages, changed to 100 + index, come in one message.
+static void receive_pages(struct object *object, uint64_t sequence, size_t first, size_t count,
+                          bool kept)
+{
+    const uint64_t *words = RECEIVE(object, MESSAGE_pager_data_write);
+    REQUIRE_EQUAL(words[1], sequence);
+    REQUIRE_EQUAL(words[2], first * PAGE);
+    REQUIRE_EQUAL(words[3], kept);
+    REQUIRE_EQUAL(words[4], 1);
+    REQUIRE_EQUAL(object->data_bytes, count * PAGE);
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t *page = (const uint64_t *)object->data + i * (PAGE / 8);
+        REQUIRE_EQUAL(page[0], 100 + first + i);
+        REQUIRE_EQUAL(page[1], first + i);
+    }
+}
+
+TEST(together, "neighbours that the pager asks for at once come back in one message, up to 16")
+{
+    struct object *object = object_make(40);
+    for (size_t i = 0; i < 40; i++)
+        load(object, i, 0, i);
+    for (uint64_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 40; i++)
+            if (i != 4)
+                *word_of(object, i) = 100 + i;
+        sleep_ms(30); // nobody waits for them any more
+        if (round == 0)
+            ZERO(pager_clean_request(object->request, object->incarnation, FIRST_OWN_SEQUENCE, 0,
+                                     40 * PAGE, soon()));
+        else
+            flush(object, FIRST_OWN_SEQUENCE + 1, 0, 40);
+        receive_pages(object, FIRST_OWN_SEQUENCE + round, 0, 4, round == 0);
+        receive_pages(object, FIRST_OWN_SEQUENCE + round, 5, 16, round == 0);
+        receive_pages(object, FIRST_OWN_SEQUENCE + round, 21, 16, round == 0);
+        receive_pages(object, FIRST_OWN_SEQUENCE + round, 37, 3, round == 0);
+        REQUIRE_EQUAL(RECEIVE(object, MESSAGE_pager_lock_completed)[4],
+                      round == 0 ? (1ull << 40) - 1 : 0);
+    }
+    REQUIRE_EQUAL(status_of(object).written, 2 * 39);
+    REQUIRE_EQUAL(status_of(object).pages, 0);
 }
 
 TEST(system_calls, "system calls that read or write memory of an object wait for it")
