@@ -5,6 +5,7 @@
 //   calls.def, marshal*.c   which calls, and what their arguments point to
 //   forward.c               the process's side: calls that go home, and their results
 //   forward_own.c           those in which both nodes have a part
+//   forward_time.c          those with times in them: clocks are home's (clocks.h)
 //   forward_clone.c         fork, clone, exec
 //   forward_process.c       records of processes and threads; signals that come from home; ends,
 //   stops
@@ -39,6 +40,9 @@ void forward_detach(struct task_struct *task);
 
 // Whether the caller is in a clone whose child gets its stub's number.
 bool forward_clones(void);
+
+// Whether a process of that home is here.
+bool forward_is_any_of(unsigned int home);
 
 // The home of a process that has come from another node; 0: it has not.
 unsigned int forward_home(pid_t tgid);

@@ -93,6 +93,15 @@ bool forward_own(struct forward_thread *thread, unsigned int nr, const u64 argum
                  long *result);
 long forward_fork(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
 long forward_execute(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
+// forward_time.c: calls with times in them; as forward_own.
+bool forward_time(struct forward_thread *thread, unsigned int nr, const u64 arguments[6],
+                  long *result);
+// Waits at home that may have a limit and end with EINTR (interrupted.h).
+bool forward_is_waiting(unsigned int nr);
+long forward_waiting(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
+// Makes the call, wherever it is to be made, with an argument that points to these bytes.
+long forward_with_memory(unsigned int nr, const u64 arguments[6], unsigned int argument,
+                         const void *bytes, size_t count);
 
 // --- Home --------------------------------------------------------------------------------
 

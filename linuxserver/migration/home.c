@@ -119,7 +119,7 @@ static int make_memory(struct homecoming *home, char *reason)
         return build_refuse(-ENOMEM, reason, "there is no memory for it");
     before = enter(mm);
     home->migration->served = true;
-    error = build_memory(&home->package, reason);
+    error = build_memory(&home->package, 0, reason);
     if (error == 0) {
         error = move_map_pages(home->migration, &home->package);
         if (error != 0)
@@ -142,7 +142,6 @@ static int build(struct homecoming *home, const struct stub *stub, char *reason)
     if (wrong != NULL)
         return build_refuse(-EPROTO, reason, "the state is not sound: %s", wrong);
     home->build.package = &home->package;
-    home->build.clocks.monotonic = home->build.clocks.boot = migration->clock_offset;
     error = check_threads(stub, &home->package, reason);
     if (error == 0)
         error = build_check_mappings(&home->package, reason);
