@@ -38,6 +38,7 @@ void __wrap_do_signal(struct pt_regs *regs)
     if (PT_REGS_IP(regs) != current->restart_block.arch_data)
         return; // a handler comes first
     PT_REGS_IP(regs) += SYSCALL_BYTES;
+    regs->regs.gp[HOST_ORIG_AX] = regs->regs.gp[HOST_AX]; // which says which call
     handle_syscall(&regs->regs);
 }
 

@@ -52,6 +52,9 @@ unsigned int forward_home(pid_t tgid);
 // nobody and touch no memory.
 void forward_leave(struct task_struct *leader);
 
+// Signals that came since it was written down go home.
+void forward_send_signals(struct task_struct *leader);
+
 // The process has come from a node that is not its home, which has to know before its first call.
 void forward_here(unsigned int home, pid_t tgid);
 

@@ -178,5 +178,8 @@ bool home_has_work(const struct stub_thread *thread);
 void home_build(struct stub_thread *thread);
 // The stub's thread becomes the process's, and is none of the stub's any more.
 void home_go_on(struct stub_thread *thread);
+// A signal that met the process where it was when it had been written down: it comes before those
+// that are kept here since. False: it has not begun to come back.
+bool home_keeps(const struct stub *stub, pid_t tid, const kernel_siginfo_t *info);
 // The stub has no homecoming any more.
 void home_forget(struct stub *stub);

@@ -56,6 +56,7 @@ struct migration {
     bool orphaned;                 // its shepherd has ended
     bool unbuildable;              // no child of a shepherd will build it
     bool run, discarded;           // what the gate says
+    bool moved;                    // capture_moved has been called
     int error;                     // negative error number of how it ended
     char reason[MIGRATION_REASON]; // in words, or empty
     unsigned long tick;            // jiffies, when to ask again

@@ -107,6 +107,8 @@ void move_send(struct migration *migration, unsigned int actions)
         send_state(migration);
     if (actions & SEND_REFUSED)
         send_refused(migration->source, migration->move, migration->error, migration->reason);
+    if (actions & SEND_COMMIT)
+        move_send_signals(migration);
     send_by(move_is_source(migration) ? migration->target : migration->source, migration->move,
             actions);
 }
