@@ -166,6 +166,10 @@ start_node() {
     if [ -n "$disk" ]; then
         options+=(--disk "$disk")
     fi
+    # For tests: a node with another processor than the others (`start`).
+    if [ -n "${CORVUS_CPU-}" ]; then
+        options+=(--cpu "$CORVUS_CPU")
+    fi
     if [ "$nic" != none ]; then
         options+=(--nic "$nic" --mac "$(node_mac "$node")")
         if [ "$lan" = bridge ]; then

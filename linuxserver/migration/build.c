@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "linuxserver/migration/build.h"
 #include "linuxserver/migration/build_private.h"
+#include "linuxserver/migration/clocks.h"
 #include "linuxserver/migration/features.h"
 
 #include <linux/fs_struct.h>
@@ -44,7 +45,7 @@ u64 build_time(const struct build *build, u32 clock, u64 time)
         offset = build->clocks.monotonic;
     else if (clock == PACKAGE_BOOT)
         offset = build->clocks.boot;
-    return (s64)time + offset > 0 ? time + (u64)offset : 1;
+    return clocks_add(time, offset);
 }
 
 // --- Before anything is changed ------------------------------------------------------------------
@@ -205,7 +206,8 @@ static void set_process(const struct migration_package *package)
 static int become(struct build *build, char *reason)
 {
     const struct migration_package *package = build->package;
-    int error = build_memory(package, reason);
+    unsigned int home = build->migration != NULL ? build->migration->home : 0;
+    int error = build_memory(package, home, reason);
 
     if (!error)
         error = clone_threads(build, reason);
@@ -312,12 +314,16 @@ int build_alone(const struct migration_package *package, const struct build_cloc
     return build_here(NULL, package, clocks, reason);
 }
 
-// Nodes agree on the time of day, and never sleep: CLOCK_BOOTTIME is CLOCK_MONOTONIC there.
+// A package has times by the clocks of home. Nodes never sleep: CLOCK_BOOTTIME is CLOCK_MONOTONIC.
 int build_process(struct migration *migration, const struct migration_package *package,
                   char reason[MIGRATION_REASON])
 {
-    const struct build_clocks clocks = {.monotonic = migration->clock_offset,
-                                        .boot = migration->clock_offset};
+    s64 monotonic = clocks_ahead(migration->home, CLOCK_MONOTONIC);
+    const struct build_clocks clocks = {
+        .real = -clocks_ahead(migration->home, CLOCK_REALTIME),
+        .monotonic = -monotonic,
+        .boot = -monotonic,
+    };
 
     return build_here(migration, package, &clocks, reason);
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The mappings of a process, and the pages that came along. Where it had a private mapping of a
 // file it gets anonymous memory: its pages come from where they were.
+#include "linuxserver/backend/vdso/map.h"
 #include "linuxserver/migration/build_private.h"
+#include "linuxserver/migration/clocks.h"
 
 #include <asm/elf.h>
 
-#include <linux/binfmts.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
@@ -14,9 +15,6 @@
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
 #include <linux/syscalls.h>
-
-// backend/vdso/map.c
-int __wrap_arch_setup_additional_pages(struct linux_binprm *bprm, int uses_interp);
 
 #define VVAR_START (um_vdso_addr - PAGE_SIZE)
 
@@ -93,7 +91,7 @@ static int map(const struct migration_package *package, const struct package_vma
 }
 
 // What a process did not have it does not get.
-static int map_vdso(const struct migration_package *package)
+static int map_vdso(const struct migration_package *package, unsigned int home)
 {
     const struct package_vma *code = package_vma_at(package, um_vdso_addr);
     const struct package_vma *data = package_vma_at(package, VVAR_START);
@@ -101,7 +99,7 @@ static int map_vdso(const struct migration_package *package)
 
     if (!code && !data)
         return 0;
-    error = __wrap_arch_setup_additional_pages(NULL, 0);
+    error = vdso_map(clocks_vdso(home));
     if (!error && !code)
         error = vm_munmap(um_vdso_addr, PAGE_SIZE);
     if (!error && !data)
@@ -195,14 +193,14 @@ static void set_bounds(const struct package_process *from)
     mmap_write_unlock(mm);
 }
 
-int build_memory(const struct migration_package *package, char *reason)
+int build_memory(const struct migration_package *package, unsigned int home, char *reason)
 {
     int error;
 
     current->mm->def_flags = 0;
     error = vm_munmap(0, TASK_SIZE);
     if (!error)
-        error = map_vdso(package);
+        error = map_vdso(package, home);
     if (error)
         return build_refuse(error, reason, "its memory cannot be made: error %d", -error);
     for (size_t i = 0; i < package->vmas_count; i++) {

@@ -32,14 +32,14 @@ struct build {
 // -EOPNOTSUPP, with a reason.
 __printf(3, 4) int build_refuse(int error, char *reason, const char *format, ...);
 
-// A time of the source's clock by the one here.
+// A time of a clock as the package has it, by the one here.
 u64 build_time(const struct build *build, u32 clock, u64 time);
 
 // --- build_memory.c ------------------------------------------------------------------------------
 
 int build_check_mappings(const struct migration_package *package, char *reason);
-// In place of the current program's.
-int build_memory(const struct migration_package *package, char *reason);
+// In place of the current program's. Its clocks are those of the node `home`; 0: of this one.
+int build_memory(const struct migration_package *package, unsigned int home, char *reason);
 
 // --- build_thread.c ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 // The current thread becomes one of the package's.
 #include "linuxserver/backend/server.h"
 #include "linuxserver/migration/build_private.h"
+#include "linuxserver/migration/migration.h"
 #include "linuxserver/migration/restart.h"
 
 #include <linux/cred.h>
@@ -13,12 +14,34 @@
 #include <linux/uidgid.h>
 #include <uapi/linux/sched/types.h>
 
+#include <skas.h>
+
+#define SYSCALL_BYTES 2 // of the instruction
+
 #define FLAGS_FREE  0x254dd5ul // of RFLAGS, what a program can change
 #define FLAGS_FIXED 0x202ul    // interrupts on
 
 // --- Registers -----------------------------------------------------------------------------------
 
-// Linux looks for a signal first, and makes a call that was interrupted again.
+// Linux looks for a signal first, and makes a call that was interrupted again. From user mode, as
+// it would, it cannot do that at once: the page with the instruction is still to follow, and a
+// signal that came meanwhile would not end the call. So the call is made again where Linux has
+// decided to.
+void __real_do_signal(struct pt_regs *regs);
+void __wrap_do_signal(struct pt_regs *regs);
+void __wrap_do_signal(struct pt_regs *regs)
+{
+    __real_do_signal(regs);
+    if (likely(!test_thread_flag(TIF_BUILT)))
+        return;
+    clear_thread_flag(TIF_BUILT);
+    if (PT_REGS_IP(regs) != current->restart_block.arch_data)
+        return; // a handler comes first
+    PT_REGS_IP(regs) += SYSCALL_BYTES;
+    regs->regs.gp[HOST_ORIG_AX] = regs->regs.gp[HOST_AX]; // which says which call
+    handle_syscall(&regs->regs);
+}
+
 void build_registers(const struct package_thread *from)
 {
     struct uml_pt_regs *regs = &current->thread.regs.regs;
@@ -35,6 +58,10 @@ void build_registers(const struct package_thread *from)
     memset(&regs->faultinfo, 0, sizeof regs->faultinfo);
     current->thread.arch.fs = from->fs_base;
     set_thread_flag(TIF_SIGPENDING);
+    if (from->call < 0)
+        return;
+    current->restart_block.arch_data = from->rip - SYSCALL_BYTES;
+    set_thread_flag(TIF_BUILT);
 }
 
 static void set_vector(const struct package_vector *from)

@@ -135,6 +135,7 @@ static int write_all(struct capture *capture)
     capture_alarms(capture);
     for (size_t i = 0; i < capture->threads.count && !error; i++)
         error = capture_thread(capture, i);
+    capture_times(capture);
     return error ?: capture_pages(capture);
 }
 

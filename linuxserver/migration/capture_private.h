@@ -74,6 +74,8 @@ int capture_gather_signals(struct capture *capture);
 int capture_gather_timers(struct capture *capture);
 void capture_handlers(struct capture *capture);
 void capture_alarms(struct capture *capture);
+// The last: all times of clocks become those of home's clocks.
+void capture_times(struct capture *capture);
 
 // Their end, when the process has moved.
 void capture_drop_signals(struct task_struct *leader, const struct migration_package *package);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Interval timers and those of timer_create: when they go off next, by the clock that they are of.
 #include "linuxserver/migration/capture_private.h"
+#include "linuxserver/migration/clocks.h"
+#include "linuxserver/migration/forward.h"
 
 #include <linux/hrtimer.h>
 #include <linux/posix-timers.h>
@@ -133,6 +135,26 @@ void capture_alarms(struct capture *capture)
         if (timer->expires)
             alarms[which].value = timer->expires > used ? timer->expires - used : 1;
     }
+}
+
+// --- By which clocks -----------------------------------------------------------------------------
+
+static void tell_by_home(unsigned int home, u32 clock, u64 *time)
+{
+    if (*time != 0)
+        *time = clocks_add(*time, clocks_ahead(home, (clockid_t)clock));
+}
+
+void capture_times(struct capture *capture)
+{
+    struct package_room *records = &capture->records;
+    unsigned int home = forward_home(capture->leader->tgid);
+
+    for (size_t i = 0; i < capture->threads.count; i++)
+        tell_by_home(home, records->threads[i].restart_clock, &records->threads[i].restart_time);
+    for (size_t i = 0; i < capture->timers.count; i++)
+        tell_by_home(home, records->timers[i].alarm_clock, &records->timers[i].alarm.value);
+    tell_by_home(home, PACKAGE_MONOTONIC, &records->process->alarms[ITIMER_REAL].value);
 }
 
 // --- When the process has moved ------------------------------------------------------------------

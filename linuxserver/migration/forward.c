@@ -3,6 +3,7 @@
 // there, and the thread waits for what comes back. A signal meanwhile interrupts the call there, as
 // it would here.
 #include "linuxserver/migration/forward_private.h"
+#include "linuxserver/migration/interrupted.h"
 
 #include <linux/mm.h>
 #include <linux/poll.h>
@@ -266,6 +267,7 @@ bool forward_call(struct pt_regs *regs)
         return false;
     if (call != NULL && !forward(thread, call, (unsigned int)nr, arguments, &result))
         return false;
+    result = interrupted_call((unsigned int)nr, arguments, result);
     // It is restarted where signals are looked at, also when it was a signal of home's that nobody
     // here wants to hear of.
     if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)

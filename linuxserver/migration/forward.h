@@ -5,6 +5,7 @@
 //   calls.def, marshal*.c   which calls, and what their arguments point to
 //   forward.c               the process's side: calls that go home, and their results
 //   forward_own.c           those in which both nodes have a part
+//   forward_time.c          those with times in them: clocks are home's (clocks.h)
 //   forward_clone.c         fork, clone, exec
 //   forward_process.c       records of processes and threads; signals that come from home; ends,
 //   stops
@@ -40,6 +41,9 @@ void forward_detach(struct task_struct *task);
 // Whether the caller is in a clone whose child gets its stub's number.
 bool forward_clones(void);
 
+// Whether a process of that home is here.
+bool forward_is_any_of(unsigned int home);
+
 // The home of a process that has come from another node; 0: it has not.
 unsigned int forward_home(pid_t tgid);
 
@@ -47,6 +51,9 @@ unsigned int forward_home(pid_t tgid);
 // go home; its threads' calls are their own again, and their ends, which are to follow, are told
 // nobody and touch no memory.
 void forward_leave(struct task_struct *leader);
+
+// Signals that came since it was written down go home.
+void forward_send_signals(struct task_struct *leader);
 
 // The process has come from a node that is not its home, which has to know before its first call.
 void forward_here(unsigned int home, pid_t tgid);

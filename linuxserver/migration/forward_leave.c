@@ -60,7 +60,7 @@ static void empty_queue(const struct forward *process, struct task_struct *task,
     } while (any);
 }
 
-void forward_leave(struct task_struct *leader)
+void forward_send_signals(struct task_struct *leader)
 {
     const struct forward_thread *thread = forward_thread_of(leader);
     struct task_struct *task = NULL;
@@ -74,6 +74,15 @@ void forward_leave(struct task_struct *leader)
             empty_queue(thread->process, task, false);
     }
     empty_queue(thread->process, leader, true);
+}
+
+void forward_leave(struct task_struct *leader)
+{
+    struct task_struct *task = NULL;
+
+    if (forward_thread_of(leader) == NULL)
+        return;
+    forward_send_signals(leader);
     for_each_thread(leader, task)
     {
         forward_detach(task);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // System calls in which both nodes have a part (OWN in calls.def).
+#include "linuxserver/migration/clocks.h"
 #include "linuxserver/migration/forward_private.h"
+#include "linuxserver/migration/interrupted.h"
 
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -70,7 +72,8 @@ static long with_mask(struct forward_thread *thread, unsigned int nr, const u64 
     if (result != 0)
         return result;
     result = forward_table(thread, nr, arguments);
-    restore_saved_sigmask_unless(result == -ERESTARTNOHAND || result == -EINTR);
+    restore_saved_sigmask_unless(result == -ERESTARTNOHAND || result == -EINTR ||
+                                 result == -ERESTART_RESTARTBLOCK);
     return result;
 }
 
@@ -92,6 +95,26 @@ static long wait_with_mask(struct forward_thread *thread, unsigned int nr, const
         a[4] = a[5] = 0;
         return with_mask(thread, nr, a, given[4], given[5]);
     }
+}
+
+bool forward_is_waiting(unsigned int nr)
+{
+    return nr == __NR_epoll_wait || nr == __NR_epoll_pwait || nr == __NR_epoll_pwait2 ||
+           nr == __NR_semtimedop;
+}
+
+// Home goes by a limit of its own, which is over when the call has been interrupted there.
+long forward_waiting(struct forward_thread *thread, unsigned int nr, const u64 arguments[6])
+{
+    bool masked = nr == __NR_epoll_pwait || nr == __NR_epoll_pwait2;
+    ktime_t end = 0;
+    bool limited = interrupted_limit(nr, arguments, &end);
+    long result =
+        masked ? wait_with_mask(thread, nr, arguments) : forward_table(thread, nr, arguments);
+
+    if (result == -ERESTART_RESTARTBLOCK)
+        result = -EINTR;
+    return limited ? interrupted_wait(nr, result, end) : result;
 }
 
 // --- Many socket messages ----------------------------------------------------------------
@@ -256,6 +279,11 @@ static bool limits(struct forward_thread *thread, const u64 a[6], long *result)
     return true;
 }
 
+static long ticks_ahead(const struct forward_thread *thread)
+{
+    return (long)(clocks_ahead(thread->process->home, CLOCK_MONOTONIC) / (NSEC_PER_SEC / USER_HZ));
+}
+
 // Children's times are added up at home: struct tms has them behind one's own.
 static long times(struct forward_thread *thread, const u64 a[6])
 {
@@ -263,12 +291,12 @@ static long times(struct forward_thread *thread, const u64 a[6])
     long result;
 
     if (a[0] == 0)
-        return here(__NR_times, a);
+        return here(__NR_times, a) + ticks_ahead(thread);
     result = forward_table(thread, __NR_times, a);
     // Clock ticks since whenever: no error but this can be told from them.
     if (result == -EFAULT || marshal_get(children, a[0] + 16, sizeof children) != 0)
         return -EFAULT;
-    result = here(__NR_times, a);
+    result = here(__NR_times, a) + ticks_ahead(thread);
     return marshal_put(a[0] + 16, children, sizeof children) != 0 ? -EFAULT : result;
 }
 
@@ -302,10 +330,22 @@ bool forward_own(struct forward_thread *thread, unsigned int nr, const u64 argum
         return true;
     case __NR_ppoll:
     case __NR_pselect6:
-    case __NR_epoll_pwait:
-    case __NR_epoll_pwait2:
         *result = wait_with_mask(thread, nr, arguments);
         return true;
+    case __NR_epoll_wait:
+    case __NR_epoll_pwait:
+    case __NR_epoll_pwait2:
+    case __NR_semtimedop:
+        *result = forward_waiting(thread, nr, arguments);
+        return true;
+    case __NR_time:
+    case __NR_gettimeofday:
+    case __NR_clock_gettime:
+    case __NR_clock_nanosleep:
+    case __NR_futex:
+    case __NR_futex_waitv:
+    case __NR_timer_settime:
+        return forward_time(thread, nr, arguments, result);
     case __NR_sendmmsg:
     case __NR_recvmmsg:
         *result = many_messages(thread, nr, arguments);

@@ -93,6 +93,15 @@ bool forward_own(struct forward_thread *thread, unsigned int nr, const u64 argum
                  long *result);
 long forward_fork(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
 long forward_execute(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
+// forward_time.c: calls with times in them; as forward_own.
+bool forward_time(struct forward_thread *thread, unsigned int nr, const u64 arguments[6],
+                  long *result);
+// Waits at home that may have a limit and end with EINTR (interrupted.h).
+bool forward_is_waiting(unsigned int nr);
+long forward_waiting(struct forward_thread *thread, unsigned int nr, const u64 arguments[6]);
+// Makes the call, wherever it is to be made, with an argument that points to these bytes.
+long forward_with_memory(unsigned int nr, const u64 arguments[6], unsigned int argument,
+                         const void *bytes, size_t count);
 
 // --- Home --------------------------------------------------------------------------------
 
@@ -169,5 +178,8 @@ bool home_has_work(const struct stub_thread *thread);
 void home_build(struct stub_thread *thread);
 // The stub's thread becomes the process's, and is none of the stub's any more.
 void home_go_on(struct stub_thread *thread);
+// A signal that met the process where it was when it had been written down: it comes before those
+// that are kept here since. False: it has not begun to come back.
+bool home_keeps(const struct stub *stub, pid_t tid, const kernel_siginfo_t *info);
 // The stub has no homecoming any more.
 void home_forget(struct stub *stub);

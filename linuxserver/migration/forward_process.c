@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Processes that have come from elsewhere, on the node where they run: their records, signals that
 // come from home, and how they end or stop, which home is told.
+#include "linuxserver/migration/clocks.h"
 #include "linuxserver/migration/forward_private.h"
 
 #include <linux/init.h>
@@ -95,6 +96,18 @@ static void forget_process(struct forward *process)
 {
     list_del(&process->link);
     kfree(process);
+}
+
+bool forward_is_any_of(unsigned int home)
+{
+    const struct forward *process = NULL;
+
+    list_for_each_entry(process, &processes, link)
+    {
+        if (process->home == home)
+            return true;
+    }
+    return false;
 }
 
 unsigned int forward_home(pid_t tgid)
@@ -328,6 +341,7 @@ static void link_changed(unsigned int node, enum migration_link_event event)
         return;
     stub_node_gone(node);
     forward_home_gone(node);
+    clocks_forget(node);
 }
 
 static int __init begin(void)

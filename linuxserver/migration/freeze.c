@@ -6,6 +6,7 @@
 //
 // SIGKILL does not wake a parked thread: whoever has frozen a process lets it go on, or makes it a
 // stub, and then it dies, or tells the other node. So nobody decides while a move is under way.
+#include "linuxserver/migration/interrupted.h"
 #include "linuxserver/migration/migration.h"
 
 #include <linux/sched/signal.h>
@@ -81,6 +82,7 @@ static void park(struct callback_head *work)
     struct freeze *freeze = thread->freeze;
 
     if (!(current->flags & PF_EXITING)) {
+        interrupted_by_freeze();
         thread->parked = true;
         freeze->parked++;
         wake_up_all(&freeze->changed);

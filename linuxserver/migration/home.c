@@ -14,6 +14,7 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -27,13 +28,26 @@ struct homecoming {
     struct build build;
     unsigned int arrived; // threads that have the process's state
     bool building, discarded, go;
+    struct list_head late; // signals of home_keeps, in order
     wait_queue_head_t wait;
+};
+
+struct late_signal {
+    struct list_head link;
+    pid_t tid; // 0: of the process
+    kernel_siginfo_t info;
 };
 
 static void put(struct homecoming *home)
 {
+    struct late_signal *late = NULL, *next = NULL;
+
     if (--home->users != 0)
         return;
+    list_for_each_entry_safe(late, next, &home->late, link)
+    {
+        kfree(late);
+    }
     if (home->mm != NULL)
         mmput(home->mm);
     kvfree(home->migration->bytes);
@@ -47,8 +61,10 @@ void home_forget(struct stub *stub)
     struct homecoming *home = stub->home;
 
     stub->home = NULL;
-    if (home != NULL)
-        put(home);
+    if (home == NULL)
+        return;
+    put(home);
+    stub_kick(stub); // signals go to where it is again
 }
 
 // --- Address spaces ----------------------------------------------------------------------
@@ -119,7 +135,7 @@ static int make_memory(struct homecoming *home, char *reason)
         return build_refuse(-ENOMEM, reason, "there is no memory for it");
     before = enter(mm);
     home->migration->served = true;
-    error = build_memory(&home->package, reason);
+    error = build_memory(&home->package, 0, reason);
     if (error == 0) {
         error = move_map_pages(home->migration, &home->package);
         if (error != 0)
@@ -142,7 +158,6 @@ static int build(struct homecoming *home, const struct stub *stub, char *reason)
     if (wrong != NULL)
         return build_refuse(-EPROTO, reason, "the state is not sound: %s", wrong);
     home->build.package = &home->package;
-    home->build.clocks.monotonic = home->build.clocks.boot = migration->clock_offset;
     error = check_threads(stub, &home->package, reason);
     if (error == 0)
         error = build_check_mappings(&home->package, reason);
@@ -205,6 +220,7 @@ void home_begin(struct migration *migration)
     home->migration = migration;
     migration_get(migration);
     home->building = true;
+    INIT_LIST_HEAD(&home->late);
     init_waitqueue_head(&home->wait);
     stub->home = home;
     stub_kick(stub);
@@ -239,6 +255,87 @@ bool home_run(const struct migration *migration)
     return true;
 }
 
+// --- Signals -----------------------------------------------------------------------------
+// Those that it brings along are older than those that it met later where it was, and these older
+// than those that are here, which stay since its homecoming has begun (stub_idle_mask).
+
+bool home_keeps(const struct stub *stub, pid_t tid, const kernel_siginfo_t *info)
+{
+    struct homecoming *home = stub->home;
+    struct late_signal *late = home != NULL ? kmalloc(sizeof *late, GFP_ATOMIC) : NULL;
+
+    if (late == NULL)
+        return false;
+    late->tid = tid;
+    copy_siginfo(&late->info, info);
+    list_add_tail(&late->link, &home->late);
+    return true;
+}
+
+static void take_late(const struct homecoming *home)
+{
+    const struct late_signal *late = NULL;
+
+    list_for_each_entry(late, &home->late, link)
+    {
+        kernel_siginfo_t info = late->info;
+        struct task_struct *task = current;
+
+        rcu_read_lock();
+        if (late->tid != 0)
+            task = find_task_by_pid_ns(late->tid, &init_pid_ns);
+        if (task != NULL && same_thread_group(task, current))
+            (void)do_send_sig_info(info.si_signo, &info, task,
+                                   late->tid != 0 ? PIDTYPE_PID : PIDTYPE_TGID);
+        rcu_read_unlock();
+    }
+}
+
+// All that waits for the process becomes `aside`.
+static void set_aside(struct sigpending *aside)
+{
+    struct sigpending *queue = &current->signal->shared_pending;
+
+    init_sigpending(aside);
+    spin_lock_irq(&current->sighand->siglock);
+    list_splice_init(&queue->list, &aside->list);
+    aside->signal = queue->signal;
+    sigemptyset(&queue->signal);
+    spin_unlock_irq(&current->sighand->siglock);
+}
+
+// Behind what has come since. Of those below SIGRTMIN one waits at a time.
+static void put_behind(struct sigpending *aside)
+{
+    struct sigpending *queue = &current->signal->shared_pending, again;
+    struct sigqueue *entry = NULL, *next = NULL;
+
+    init_sigpending(&again);
+    spin_lock_irq(&current->sighand->siglock);
+    list_for_each_entry_safe(entry, next, &aside->list, list)
+    {
+        int number = entry->info.si_signo;
+        bool twice = number < SIGRTMIN && sigismember(&queue->signal, number);
+
+        list_move_tail(&entry->list, twice ? &again.list : &queue->list);
+    }
+    sigorsets(&queue->signal, &queue->signal, &aside->signal);
+    flush_sigqueue(&again);
+    spin_unlock_irq(&current->sighand->siglock);
+}
+
+static int take_signals(const struct homecoming *home)
+{
+    struct sigpending aside;
+    int error;
+
+    set_aside(&aside);
+    error = build_signals(&home->package);
+    take_late(home);
+    put_behind(&aside);
+    return error;
+}
+
 // --- From stub to process ----------------------------------------------------------------
 
 static size_t index_of(const struct migration_package *package, pid_t tid)
@@ -267,7 +364,7 @@ static void take_process(struct homecoming *home)
     error = build_timers(&home->build);
     build_alarms(&home->build);
     if (error == 0)
-        error = build_signals(&home->package);
+        error = take_signals(home);
     if (error == 0)
         return;
     pr_err("corvus: process %d cannot go on at home, and ends: error %d\n", current->tgid, error);

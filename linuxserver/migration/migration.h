@@ -9,6 +9,8 @@
 //   pids.c      pids that no two nodes give
 //   package.c, capture.c, build.c    the state of a process, written down and made anew (package.h)
 //   cor*.c      its memory on reference
+//   clocks.c    what it sees of time: home's clocks (clocks.h)
+//   interrupted.c    calls that a move must not end (interrupted.h)
 //   forward*.c, stub*.c    system calls, signals and the end of a process, between it and its home
 #pragma once
 
@@ -29,6 +31,8 @@ struct package_process;
 #define TIF_MIGRATED 30
 // Its threads are to park before they go back to user mode, or are parked (freeze.c).
 #define TIF_FROZEN_HERE 29
+// It has been built within a system call, which is to be made again (build_thread.c).
+#define TIF_BUILT 28
 
 #define MIGRATION_REASON 96 // bytes of a reason in words, with the zero behind it
 
@@ -44,7 +48,6 @@ struct migration {
     bool eager;
     bool resident;              // it is here, and its home is another node
     struct task_struct *leader; // of the process here, or of its stub; counted, NULL: there is none
-    s64 clock_offset;           // CLOCK_MONOTONIC here minus at the source, ns; at the target
     char comm[TASK_COMM_LEN];
     // The rest is the mover's own.
     bool over;                     // nothing is to follow
@@ -53,6 +56,7 @@ struct migration {
     bool orphaned;                 // its shepherd has ended
     bool unbuildable;              // no child of a shepherd will build it
     bool run, discarded;           // what the gate says
+    bool moved;                    // capture_moved has been called
     int error;                     // negative error number of how it ended
     char reason[MIGRATION_REASON]; // in words, or empty
     unsigned long tick;            // jiffies, when to ask again

@@ -2,11 +2,14 @@
 // The messages of the commit protocol. Their ids are the events of names.h; words:
 //
 //   all        0 number of the move
-//   PREPARE    1 tgid, 2 home, 3 CLOCK_MONOTONIC of the source, 4 flags; data: struct move_outline
-//   STATE      1 where the data belong in the package, 2 bytes of the package; data
+//   PREPARE    1 tgid, 2 home, 3 and 5 clocks of home, 4 flags; data: struct move_outline
+//   STATE      1 where the data belong in the package, 2 bytes of the package, 3 and 5 clocks of
+//              home; data
 //   REFUSED    1 a positive error number; data: why, in words
 //
 // A package that is longer than a message goes in several, in order; the event is the last one.
+#include "linuxserver/migration/clocks.h"
+#include "linuxserver/migration/forward.h"
 #include "linuxserver/migration/move_private.h"
 
 #include <linux/init.h>
@@ -41,8 +44,13 @@ void move_forget_over(unsigned int source)
 static void send_prepare(struct migration *migration)
 {
     struct move_outline outline = {.process = *(struct package_process *)migration->outline};
-    const u64 words[MIGRATION_WORDS] = {migration->move, migration->tgid, migration->home,
-                                        ktime_get_ns(), migration->eager ? FLAG_EAGER : 0};
+    struct clocks clocks = clocks_tell(migration->home);
+    const u64 words[MIGRATION_WORDS] = {migration->move,
+                                        migration->tgid,
+                                        migration->home,
+                                        clocks.monotonic,
+                                        migration->eager ? FLAG_EAGER : 0,
+                                        (u64)clocks.real};
 
     memcpy(outline.comm, migration->comm, sizeof outline.comm);
     (void)migration_send(migration->target, PREPARE, words, &outline, sizeof outline);
@@ -51,7 +59,9 @@ static void send_prepare(struct migration *migration)
 static void send_state(struct migration *migration)
 {
     for (size_t at = 0; at < migration->length; at += MIGRATION_DATA_MAX) {
-        const u64 words[MIGRATION_WORDS] = {migration->move, at, migration->length};
+        struct clocks clocks = clocks_tell(migration->home);
+        const u64 words[MIGRATION_WORDS] = {migration->move,  at, migration->length,
+                                            clocks.monotonic, 0,  (u64)clocks.real};
 
         if (migration_send(migration->target, STATE, words, (u8 *)migration->bytes + at,
                            min_t(size_t, MIGRATION_DATA_MAX, migration->length - at)) != 0)
@@ -97,6 +107,8 @@ void move_send(struct migration *migration, unsigned int actions)
         send_state(migration);
     if (actions & SEND_REFUSED)
         send_refused(migration->source, migration->move, migration->error, migration->reason);
+    if (actions & SEND_COMMIT)
+        move_send_signals(migration);
     send_by(move_is_source(migration) ? migration->target : migration->source, migration->move,
             actions);
 }
@@ -116,10 +128,32 @@ static void unknown(unsigned int node, u32 id, u64 move, unsigned char state)
     send_by(node, move, step.actions);
 }
 
+// Whether a process of that home is here, or comes by another move.
+static bool sees_clocks(const struct migration *migration)
+{
+    const struct migration *other = NULL;
+
+    list_for_each_entry(other, &move_all, link)
+    {
+        if (other != migration && other->home == migration->home && !move_is_source(other))
+            return true;
+    }
+    return forward_is_any_of(migration->home);
+}
+
+static int hear_clocks(const struct migration *migration, const u64 *words)
+{
+    const struct clocks told = {.monotonic = words[3], .real = (s64)words[5]};
+    bool anew = migration->state < TARGET_PREPARED && !sees_clocks(migration);
+
+    return clocks_hear(migration->home, &told, anew);
+}
+
 static void prepare(unsigned int node, const u64 *words, const void *data, size_t bytes)
 {
     const struct move_outline *outline = data;
     struct migration *migration = move_find(node, words[0]);
+    int error;
 
     if (migration != NULL) {
         move_event(migration, PREPARE);
@@ -142,11 +176,16 @@ static void prepare(unsigned int node, const u64 *words, const void *data, size_
     migration->target = migration_self();
     migration->home = (unsigned int)words[2];
     migration->resident = !move_is_home(migration);
-    migration->clock_offset = (s64)(ktime_get_ns() - words[3]);
     migration->eager = (words[4] & FLAG_EAGER) != 0;
     memcpy(migration->comm, outline->comm, sizeof migration->comm - 1);
     move_event(migration, PREPARE);
-    move_check(migration, &outline->process);
+    error = hear_clocks(migration, words);
+    if (error == 0) {
+        move_check(migration, &outline->process);
+    } else {
+        move_fails(migration, error, "no memory there for the clocks of its home");
+        move_event(migration, CANNOT);
+    }
     migration_put(migration);
 }
 
@@ -207,8 +246,12 @@ static void hear(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_
         migration_peer_counts.refused++;
         return;
     }
-    if (id == STATE && !take_state(migration, words, data, bytes))
-        return;
+    if (id == STATE) {
+        // They are known since PREPARE, and can be heard of again.
+        (void)hear_clocks(migration, words);
+        if (!take_state(migration, words, data, bytes))
+            return;
+    }
     if (id == REFUSED)
         refused(migration, words, data, bytes);
     move_event(migration, id);

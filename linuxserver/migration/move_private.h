@@ -76,6 +76,9 @@ void move_forget_over(unsigned int source);
 void move_freeze(struct migration *migration);
 void move_thaw(struct migration *migration);
 void move_serve(struct migration *migration);
+// Before COMMIT of a process that comes home: signals that came since it was written down are there
+// before it is. Home sends none any more.
+void move_send_signals(struct migration *migration);
 
 // --- move_request.c ------------------------------------------------------------------------
 

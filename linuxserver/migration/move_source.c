@@ -123,13 +123,28 @@ static void go_on(struct migration *migration)
     freeze_into_stub(migration->leader, move_leave, NULL);
 }
 
-void move_serve(struct migration *migration)
+// It was sound when its mappings were served.
+static void drop_what_went(struct migration *migration)
 {
     struct migration_package package;
 
-    // It was sound when its mappings were served.
-    if (!WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL))
+    if (!migration->moved &&
+        !WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL))
         capture_moved(migration->leader, &package);
+    migration->moved = true;
+}
+
+void move_send_signals(struct migration *migration)
+{
+    if (migration->moved || move_is_home(migration) || migration->target != migration->home)
+        return;
+    drop_what_went(migration);
+    forward_send_signals(migration->leader);
+}
+
+void move_serve(struct migration *migration)
+{
+    drop_what_went(migration);
     if (move_is_home(migration)) {
         freeze_into_stub(migration->leader, stub_serve, (void *)(unsigned long)migration->target);
     } else {

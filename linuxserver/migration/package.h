@@ -90,6 +90,7 @@ enum package_restart {
     PACKAGE_RESTART_CPU_SLEEP,
     PACKAGE_RESTART_FUTEX,
     PACKAGE_RESTART_POLL,
+    PACKAGE_RESTART_WAIT, // of interrupted.h
     PACKAGE_RESTARTS,
 };
 
@@ -118,7 +119,7 @@ struct package_thread {
     uint32_t restart;       // enum package_restart
     uint32_t restart_clock; // of restart_time
     // sleep: Linux's clock, type of the address; futex: value, flags, bitset; poll: descriptors,
-    // has a time
+    // has a time; wait: number of the call
     uint32_t restart_word[3];
     uint64_t restart_address; // futex, pollfd array, remaining time
     uint64_t restart_time;

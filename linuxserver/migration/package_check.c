@@ -16,6 +16,11 @@
 #define NO_ID              0xffffffffu
 #define COUNT_MAX          0x7fffffffu
 #define POLL_MAX           (1u << 20)
+#define CALL_SIGTIMEDWAIT  128u
+#define CALL_SEMTIMEDOP    220u
+#define CALL_EPOLL_WAIT    232u
+#define CALL_EPOLL_PWAIT   281u
+#define CALL_EPOLL_PWAIT2  441u
 #define FUTEX_FLAGS        7u // of kernel/futex/futex.h: shared, real time, with a time limit
 
 // Scheduling policies (include/uapi/linux/sched.h); SCHED_DEADLINE is not moved.
@@ -172,6 +177,13 @@ static const char *check_scheduling(const struct package_thread *thread)
     return thread->nice >= -20 && thread->nice <= 19 ? NULL : "with an impossible niceness";
 }
 
+// Those of interrupted.c.
+static _Bool is_wait(uint32_t call)
+{
+    return call == CALL_SIGTIMEDWAIT || call == CALL_SEMTIMEDOP || call == CALL_EPOLL_WAIT ||
+           call == CALL_EPOLL_PWAIT || call == CALL_EPOLL_PWAIT2;
+}
+
 static const char *check_restart(const struct package_thread *thread)
 {
     if (thread->restart >= PACKAGE_RESTARTS || thread->restart_time >= TIME_END ||
@@ -186,6 +198,9 @@ static const char *check_restart(const struct package_thread *thread)
     if (thread->restart == PACKAGE_RESTART_POLL &&
         (thread->restart_word[0] > POLL_MAX || thread->restart_word[1] > 1))
         return "with an impossible poll";
+    if (thread->restart == PACKAGE_RESTART_WAIT &&
+        (thread->restart_clock != PACKAGE_MONOTONIC || !is_wait(thread->restart_word[0])))
+        return "with an impossible wait";
     return NULL;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Linux tells these calls apart by functions that only the calls themselves can name. So they are
-// found by their names, once.
+// found by their names, once. Two kinds are our own.
 #include "linuxserver/migration/restart.h"
 #include "linuxserver/migration/forward.h"
+#include "linuxserver/migration/interrupted.h"
 #include "linuxserver/migration/package.h"
 
 #include <linux/init.h>
@@ -14,6 +15,7 @@ typedef long restart_function(struct restart_block *);
 
 static restart_function *functions[PACKAGE_RESTARTS] = {
     [PACKAGE_RESTART_NONE] = do_no_restart_syscall,
+    [PACKAGE_RESTART_WAIT] = interrupted_restart,
 };
 
 static const char *const names[PACKAGE_RESTARTS] = {
@@ -55,6 +57,15 @@ static void write_poll(struct package_thread *to, const struct restart_block *bl
         to->restart_time = block->poll.tv_sec * NSEC_PER_SEC + block->poll.tv_nsec;
 }
 
+static u32 known(restart_function *function)
+{
+    u32 kind = 0;
+
+    while (kind < PACKAGE_RESTARTS && functions[kind] != function)
+        kind++;
+    return kind;
+}
+
 bool restart_write(struct package_thread *to, const struct task_struct *from)
 {
     const struct restart_block *block = &from->restart_block;
@@ -62,9 +73,8 @@ bool restart_write(struct package_thread *to, const struct task_struct *from)
     // poll's, of a process that has come from elsewhere.
     if (block->fn == forward_restart_poll)
         to->restart = PACKAGE_RESTART_POLL;
-    while (to->restart < PACKAGE_RESTARTS && block->fn != forward_restart_poll &&
-           functions[to->restart] != block->fn)
-        to->restart++;
+    else
+        to->restart = known(block->fn);
     switch (to->restart) {
     case PACKAGE_RESTART_NONE:
         break;
@@ -77,6 +87,11 @@ bool restart_write(struct package_thread *to, const struct task_struct *from)
         break;
     case PACKAGE_RESTART_POLL:
         write_poll(to, block);
+        break;
+    case PACKAGE_RESTART_WAIT:
+        to->restart_clock = PACKAGE_MONOTONIC;
+        to->restart_word[0] = block->futex.val;
+        to->restart_time = block->futex.time;
         break;
     default:
         return false;
@@ -112,12 +127,18 @@ void restart_read(const struct package_thread *from, u64 time)
         block->poll.tv_sec = time / NSEC_PER_SEC;
         block->poll.tv_nsec = time % NSEC_PER_SEC;
         break;
+    case PACKAGE_RESTART_WAIT:
+        block->futex.val = from->restart_word[0];
+        block->futex.time = time;
+        break;
     }
 }
 
 static int __init find_functions(void)
 {
     for (unsigned int i = 1; i < PACKAGE_RESTARTS; i++) {
+        if (names[i] == NULL)
+            continue;
         functions[i] = (restart_function *)kallsyms_lookup_name(names[i]);
         if (WARN(!functions[i], "migration: this Linux has no %s\n", names[i]))
             return -ENOENT;

@@ -116,12 +116,13 @@ void stub_kick(struct stub *stub)
 
 // --- Signals -----------------------------------------------------------------------------
 
-// What the process's descriptors wait for stays here; before the process is there, all does.
+// What the process's descriptors wait for stays here; before the process is there, and while it
+// comes back, all does.
 void stub_idle_mask(const struct stub_thread *thread)
 {
     sigset_t mask = thread->stub->claimed;
 
-    if (!thread->stub->begun)
+    if (!thread->stub->begun || thread->stub->home != NULL)
         sigfillset(&mask);
     set_current_blocked(&mask);
 }

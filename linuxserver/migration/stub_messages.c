@@ -162,6 +162,7 @@ static void take_stray(const u64 words[MIGRATION_WORDS], const void *data, size_
 {
     kernel_siginfo_t info;
     struct task_struct *task;
+    const struct stub *stub;
 
     if (bytes != sizeof info) {
         refuse();
@@ -172,6 +173,9 @@ static void take_stray(const u64 words[MIGRATION_WORDS], const void *data, size_
         refuse();
         return;
     }
+    stub = stub_find((pid_t)words[0]);
+    if (stub != NULL && home_keeps(stub, (pid_t)words[1], &info))
+        return;
     rcu_read_lock();
     task = find_task_by_pid_ns((pid_t)(words[1] != 0 ? words[1] : words[0]), &init_pid_ns);
     if (task != NULL && task->tgid == (pid_t)words[0])

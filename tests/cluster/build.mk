@@ -49,3 +49,11 @@ $(CLUSTER_WANDER): $(call objects-of,clusterports,tests/cluster/migrate/wander.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOST_CC) -pthread -static -s -o $@ $^
 cluster-ports: $(CLUSTER_WANDER)
+
+# `calls`, whose processes are moved while they are in a system call (tests/cluster/migrate-calls.sh).
+CLUSTER_CALLS := $(O)/tests/cluster/calls
+$(CLUSTER_CALLS): $(call objects-of,clusterports,$(wildcard tests/cluster/migrate/calls/*.c))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOST_CC) -pthread -static -s -o $@ $^ -lutil
+cluster-ports: $(CLUSTER_CALLS)
