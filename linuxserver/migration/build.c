@@ -220,6 +220,8 @@ static int become(struct build *build, char *reason)
         build_alarms(build);
         error = build_signals(package);
     }
+    if (!error)
+        error = build_stop(package);
     set_limits(package);
     if (!error)
         error = build_credentials(build, 0);

@@ -60,7 +60,7 @@ static void empty_queue(const struct forward *process, struct task_struct *task,
     } while (any);
 }
 
-void forward_leave(struct task_struct *leader)
+void forward_leave(struct task_struct *leader, unsigned int node)
 {
     const struct forward_thread *thread = forward_thread_of(leader);
     struct task_struct *task = NULL;
@@ -74,6 +74,8 @@ void forward_leave(struct task_struct *leader)
             empty_queue(thread->process, task, false);
     }
     empty_queue(thread->process, leader, true);
+    if (node != thread->process->home)
+        forward_tell(thread->process, FORWARD_LEFT, node, 0, NULL, 0);
     for_each_thread(leader, task)
     {
         forward_detach(task);
@@ -83,7 +85,7 @@ void forward_leave(struct task_struct *leader)
     }
 }
 
-void forward_here(unsigned int home, pid_t tgid)
+int forward_here(unsigned int home, pid_t tgid)
 {
     u64 words[MIGRATION_WORDS] = {(u64)tgid};
     int error = migration_send(home, FORWARD_HERE, words, NULL, 0);
@@ -91,4 +93,5 @@ void forward_here(unsigned int home, pid_t tgid)
     if (error != 0)
         pr_err("migration: node %u does not hear that process %d is here: error %d\n", home, tgid,
                error);
+    return error;
 }

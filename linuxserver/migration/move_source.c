@@ -62,10 +62,6 @@ static int freeze(struct migration *migration)
     char reason[MIGRATION_REASON] = "";
     int error;
 
-    if (migration->leader->signal->flags & SIGNAL_STOP_STOPPED) {
-        move_fails(migration, -EBUSY, "it is stopped: it has to be continued first");
-        return -EBUSY;
-    }
     error = freeze_process(migration->leader);
     if (error != 0) {
         move_fails(migration, error,
@@ -116,11 +112,20 @@ static void go_on(struct migration *migration)
     struct migration *before = move_here(migration->tgid);
 
     cor_serve_keep(migration->move);
-    forward_leave(migration->leader);
+    forward_leave(migration->leader, migration->target);
     // One that was forked here has none.
     if (before != NULL)
         migration_end(before);
     freeze_into_stub(migration->leader, move_leave, NULL);
+}
+
+// It was written down as stopped, and continued since: its stub sends that after it.
+static void continue_late(const struct migration *migration,
+                          const struct migration_package *package)
+{
+    if ((package->process->flags & PACKAGE_STOPPED) &&
+        !(migration->leader->signal->flags & SIGNAL_STOP_STOPPED))
+        send_sig(SIGCONT, migration->leader, 1);
 }
 
 void move_serve(struct migration *migration)
@@ -128,10 +133,15 @@ void move_serve(struct migration *migration)
     struct migration_package package;
 
     // It was sound when its mappings were served.
-    if (!WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL))
+    bool sound =
+        !WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL);
+
+    if (sound)
         capture_moved(migration->leader, &package);
     if (move_is_home(migration)) {
         freeze_into_stub(migration->leader, stub_serve, (void *)(unsigned long)migration->target);
+        if (sound)
+            continue_late(migration, &package);
     } else {
         go_on(migration);
     }
