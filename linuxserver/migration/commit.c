@@ -35,7 +35,7 @@ _Bool commit_is_plausible(unsigned char state, unsigned event)
         return state == TARGET_READY || state == TARGET_RUNNING || state == TARGET_SETTLED ||
                state == TARGET_ENDED;
     if (event == SETTLE) // is the answer to RUNNING
-        return state == TARGET_RUNNING || state == TARGET_SETTLED;
+        return state == TARGET_RUNNING || state == TARGET_SETTLED || state == TARGET_ENDED;
     if (event == RUNNING)
         return state == SOURCE_COMMITTED || state == SOURCE_AWAY || state == SOURCE_LOST;
     if (event == READY || event == PREPARED)

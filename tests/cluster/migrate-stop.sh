@@ -31,7 +31,7 @@ told() {
     within 20 told_now "$*"
 }
 told_now() {
-    shell 1 'tail -n +2 /tmp/told | tr "\n" " "' && [ "$output" = "$1 " ]
+    shell 1 'cat /tmp/err >&2; tail -n +2 /tmp/told | tr "\n" " "' && [ "$output" = "$1 " ]
 }
 
 kill_at() {
@@ -39,7 +39,7 @@ kill_at() {
 }
 
 begin_told() {
-    shell 1 '/tmp/parent /tmp/told /tmp/wander 4 0 >/tmp/out 2>/tmp/err </dev/null &
+    shell 1 'rm -f /tmp/out /tmp/told; /tmp/parent /tmp/told /tmp/wander 4 0 >/tmp/out 2>/tmp/err </dev/null &
         until [ -s /tmp/out ]; do sleep 0.1; done; head -n 1 /tmp/told' || return 1
     pid=${output//[^0-9]/}
     [ -n "$pid" ]
