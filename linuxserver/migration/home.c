@@ -277,10 +277,10 @@ static void take_process(struct homecoming *home)
     current->signal->stime = from->system_time;
     write_sequnlock(&current->signal->stats_lock);
     spin_unlock_irq(&current->sighand->siglock);
-    error = build_timers(&home->build);
-    build_alarms(&home->build);
+    error = build_signals(&home->package); // before those of its timers here
     if (error == 0)
-        error = build_signals(&home->package);
+        error = build_timers(&home->build);
+    build_alarms(&home->build);
     if (error == 0)
         error = take_stop(&home->package);
     if (error == 0)
