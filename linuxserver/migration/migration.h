@@ -79,7 +79,8 @@ static inline bool migration_is_migrated(const struct task_struct *task)
 bool move_has_gone_on(unsigned int home, pid_t tgid);
 
 // Whether the process of that home is here, but its home cannot have heard yet that it runs, or may
-// not have: what a broken link has lost of it is said again.
+// not have: what a broken link has lost of it is said again. Or it is another node's since COMMIT,
+// and waits here for that node's word.
 bool move_is_unsettled(unsigned int home, pid_t tgid);
 
 // The process, which is at home here, runs on that node from now on.

@@ -115,7 +115,11 @@ bool move_is_unsettled(unsigned int home, pid_t tgid)
 
     list_for_each_entry(migration, &move_all, link)
     {
-        if (migration->tgid != tgid || migration->home != home || !migration->resident)
+        if (migration->tgid != tgid || migration->home != home)
+            continue;
+        if (migration->state == SOURCE_COMMITTED)
+            return true;
+        if (!migration->resident)
             continue;
         if (migration->state >= TARGET_CHECKING && migration->state <= TARGET_READY)
             return true;

@@ -73,7 +73,8 @@ at_step() {
     case $1 in
     serving) within 60 moved 0 && drained_not ;;
     settled) within 60 moved 0 && within 60 listed "$to" " 0 " ;;
-    *) within 60 log_says "the move of process $pid is held at $1" "$(holder "$1")" ;;
+    *) within 60 log_says "the move of process $pid is held at $1" "$(holder "$1")" ||
+        { shell "$from" 'cat /tmp/moved /tmp/moving' && false; } ;;
     esac
 }
 drained_not() {

@@ -170,7 +170,8 @@ inline look_up()
 inline perform()
 {
     assert(where != AT_TARGET || event != COMMIT || target[move] == TARGET_READY ||
-           target[move] == TARGET_RUNNING || target[move] == TARGET_SETTLED || gone);
+           target[move] == TARGET_RUNNING || target[move] == TARGET_SETTLED || gone ||
+           (target[move] == TARGET_ENDED && lost));
     if
     :: (where == AT_TARGET && source_died && gone && event <= SETTLE) -> where = NOWHERE
     :: (where == AT_SOURCE && target_died && gone && event >= PREPARED && event <= ABORTED) ->

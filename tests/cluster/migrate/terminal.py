@@ -4,23 +4,26 @@
 `type:TEXT` (a line), `key:X` (Ctrl-X), `wait:SECONDS`, `see:TEXT`. It ends with 0 when all was seen, each within 60 s; if
 not, with what was there instead."""
 
+import fcntl
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 
 LIMIT = 60
 
 
 def see(master, seen, text):
-    """What comes behind the text, or None."""
+    """What comes before and behind the text; the second is None if it does not come."""
     end = time.monotonic() + LIMIT
     while text not in seen and time.monotonic() < end:
         if select.select([master], [], [], 0.2)[0]:
             seen += os.read(master, 65536)
-    return seen.partition(text)[2] if text in seen else None
+    before, found, behind = seen.partition(text)
+    return before, behind if found else None
 
 
 def do(master, steps):
@@ -35,11 +38,10 @@ def do(master, steps):
         elif kind == "wait":
             time.sleep(float(text))
         else:
-            rest = see(master, seen, text.encode())
-            if rest is None:
-                print(f"no '{text}'")
+            before, seen = see(master, seen, text.encode())
+            if seen is None:
+                print(f"no '{text}' in {before!r}")
                 return False
-            seen = rest
     return True
 
 
@@ -48,13 +50,18 @@ def main():
     between = sys.argv.index("--")
     master, slave = pty.openpty()
     command = subprocess.Popen(
-        sys.argv[between + 1 :], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        sys.argv[between + 1 :],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     try:
         return 0 if do(master, sys.argv[1:between]) else 1
     finally:
-        command.terminate()
-        command.wait(20)
+        command.kill()
+        command.wait()
 
 
 sys.exit(main())
