@@ -80,7 +80,8 @@ static void write_timer(const struct capture *capture, struct package_timer *to,
     if (to->notify == PACKAGE_NOTIFY_THREAD)
         to->thread = (u32)pid_nr(timer->it_pid);
     write_alarm(to, timer);
-    to->overrun = overrun_of(timer, capture_signals_of(capture, timer->it_id)); // as timer_get has left it
+    to->overrun =
+        overrun_of(timer, capture_signals_of(capture, timer->it_id)); // as timer_get has left it
     spin_unlock_irq(&timer->it_lock);
 }
 

@@ -109,8 +109,7 @@ static void await(struct forward_thread *thread, struct waiter *waiter, bool int
 {
     u64 words[MIGRATION_WORDS] = {(u64)thread->stub, waiter->sequence};
 
-    if (!interrupted &&
-        wait_event_interruptible(waiter->wait, waiter->done || waiter->again) != 0)
+    if (!interrupted && wait_event_interruptible(waiter->wait, waiter->done || waiter->again) != 0)
         (void)send(thread->process, FORWARD_CANCEL, words, NULL, 0);
     (void)wait_event_killable(waiter->wait, waiter->done || waiter->again);
 }

@@ -311,8 +311,8 @@ static void link_told(unsigned int node, enum migration_link_event event)
         event_of_node(node, PEER_DEAD);
         break;
     case MIGRATION_LINK_GONE:
-        move_forget_over(node);
         event_of_node(node, PEER_GONE);
+        move_forget_over(node); // also those that have just ended
         break;
     }
 }

@@ -20,16 +20,16 @@ struct step {
 };
 
 static const struct step steps[] = {
-    {"check", PREPARED, SEND_PREPARED},  // target: it could take the process
-    {"freeze", PREPARED, 0},             // source: the process runs yet
-    {"frozen", STATE, SEND_STATE},       // source: it is written down
-    {"build", STATE, 0},                 // target: the state is there
-    {"built", READY, SEND_READY},        // target: the process is there, suspended
-    {"ready", READY, 0},                 // source: it could commit
-    {"committed", COMMIT, SEND_COMMIT},  // source: it has
-    {"commit", COMMIT, 0},               // target: it could run the process
-    {"running", RUNNING, SEND_RUNNING},  // target: it does, but for its first instruction
-    {"settle", SETTLE, SEND_SETTLE},     // source: the process is its stub
+    {"check", PREPARED, SEND_PREPARED}, // target: it could take the process
+    {"freeze", PREPARED, 0},            // source: the process runs yet
+    {"frozen", STATE, SEND_STATE},      // source: it is written down
+    {"build", STATE, 0},                // target: the state is there
+    {"built", READY, SEND_READY},       // target: the process is there, suspended
+    {"ready", READY, 0},                // source: it could commit
+    {"committed", COMMIT, SEND_COMMIT}, // source: it has
+    {"commit", COMMIT, 0},              // target: it could run the process
+    {"running", RUNNING, SEND_RUNNING}, // target: it does, but for its first instruction
+    {"settle", SETTLE, SEND_SETTLE},    // source: the process is its stub
 };
 
 static const struct step *held;

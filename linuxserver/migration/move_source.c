@@ -133,8 +133,7 @@ void move_serve(struct migration *migration)
     struct migration_package package;
 
     // It was sound when its mappings were served.
-    bool sound =
-        !WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL);
+    bool sound = !WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL);
 
     if (sound)
         capture_moved(migration->leader, &package);

@@ -173,8 +173,8 @@ static void become(struct callback_head *work)
 
 int migration_gate(struct migration *migration)
 {
-    wait_event_idle(migration->wait, (migration->run && !move_holds_process(migration)) ||
-                                         migration->discarded);
+    wait_event_idle(migration->wait,
+                    (migration->run && !move_holds_process(migration)) || migration->discarded);
     return migration->run ? 0 : -ECANCELED;
 }
 

@@ -158,8 +158,8 @@ static void take_here(unsigned int node, const u64 words[MIGRATION_WORDS])
     move_is_on(stub->tgid, node);
 }
 
-// The process has gone on from there. Where it is says so itself, before that, unless the link to it
-// was down: then it has ended.
+// The process has gone on from there. Where it is says so itself, before that, unless the link to
+// it was down: then it has ended.
 static void take_left(unsigned int from, const u64 words[MIGRATION_WORDS])
 {
     struct stub *stub = stub_find((pid_t)words[0]);

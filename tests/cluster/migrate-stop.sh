@@ -93,7 +93,7 @@ killed() {
 }
 
 job() {
-    output=$(timeout 300 tests/cluster/migrate/terminal.py 'type:PS1=; stty -echo; echo rea""dy' 'see:ready' \
+    output=$(timeout 300 tests/cluster/migrate/terminal.py 'see:bash-' \
         'type:/tmp/wander 4 0 >/tmp/out' 'wait:3' 'key:Z' 'see:Stopped' \
         'type:corvus migrate $(jobs -p) node2; echo mo""ved $?' 'see:moved 0' 'type:jobs' 'see:Stopped' \
         'type:fg' 'see:/tmp/wander' 'wait:3' 'key:Z' 'see:Stopped' \

@@ -120,8 +120,8 @@ static void run_move(void)
     bool here = !sides[1].frozen, there = sides[0].copy;
     // A link that breaks when all is settled ends the process.
     bool lost = sides[1].state == SOURCE_LOST;
-    stuck += (lost ? sides[0].state == TARGET_RUNNING : here == there) || commit_runs(sides[1].state) != here ||
-             commit_runs(sides[0].state) != there;
+    stuck += (lost ? sides[0].state == TARGET_RUNNING : here == there) ||
+             commit_runs(sides[1].state) != here || commit_runs(sides[0].state) != there;
     ended_here += here;
     ended_there += there;
 }

@@ -106,9 +106,9 @@ static void print_entry(const struct options *options, const struct migrate_entr
         printf("%s{\"pid\": %" PRId32 ", \"home\": %" PRIu32 ", \"node\": %u, \"from\": %" PRIu32
                ", \"state\": \"%s\", \"pages\": %" PRIu64 ", \"regions\": %" PRIu64
                ", \"at_risk\": %s, \"uid\": %" PRIu32 ", \"command\": ",
-               first ? "" : ", ", entry->pid, entry->home, place, entry->source,
-               entry->state, entry->pages, entry->regions,
-               entry->pages + entry->regions != 0 ? "true" : "false", entry->uid);
+               first ? "" : ", ", entry->pid, entry->home, place, entry->source, entry->state,
+               entry->pages, entry->regions, entry->pages + entry->regions != 0 ? "true" : "false",
+               entry->uid);
         print_json_string(entry->comm);
         print_steps(entry);
         putchar('}');

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// parent FILE PROGRAM ARGUMENT…: runs a program and writes a line to FILE for all that wait4 tells of
-// it: its number, `stopped SIGNAL`, `continued`, and how it ended, `exited STATUS` or `killed SIGNAL`.
+// parent FILE PROGRAM ARGUMENT…: runs a program and writes a line to FILE for all that wait4 tells
+// of it: its number, `stopped SIGNAL`, `continued`, and how it ended, `exited STATUS` or `killed
+// SIGNAL`.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/wait.h>

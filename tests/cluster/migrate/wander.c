@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// wander MIB ROUNDS [SECONDS]: a process that is moved while it runs, and would notice. Each round it
-// changes an eighth of its pages in a way that depends on all that was before, hands a sum to its
-// other thread and gets it back by pipes, and has a signal that waits, blocked, while it sleeps; a
-// timer ticks meanwhile. Its output depends on the number of rounds only: so that of a process that
-// was moved is that of one that was not. ROUNDS 0: until SIGUSR1. SECONDS: so much may the clocks
-// of the nodes on which it begins and ends differ.
+// wander MIB ROUNDS [SECONDS]: a process that is moved while it runs, and would notice. Each round
+// it changes an eighth of its pages in a way that depends on all that was before, hands a sum to
+// its other thread and gets it back by pipes, and has a signal that waits, blocked, while it
+// sleeps; a timer ticks meanwhile. Its output depends on the number of rounds only: so that of a
+// process that was moved is that of one that was not. ROUNDS 0: until SIGUSR1. SECONDS: so much may
+// the clocks of the nodes on which it begins and ends differ.
 //
 // Exit status 0; 1: something was lost or happened twice, which standard error names.
 #include <errno.h>
