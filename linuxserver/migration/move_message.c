@@ -7,6 +7,7 @@
 //   REFUSED    1 a positive error number; data: why, in words
 //
 // A package that is longer than a message goes in several, in order; the event is the last one.
+#include "linuxserver/migration/forward.h"
 #include "linuxserver/migration/move_private.h"
 
 #include <linux/init.h>
@@ -183,6 +184,15 @@ static void refused(struct migration *migration, const u64 *words, const char *t
                text);
 }
 
+// Of a process that comes from elsewhere its home has to know before it runs. While home cannot be
+// told COMMIT is not heard, which the source repeats.
+static bool home_knows(const struct migration *migration)
+{
+    return migration->state != TARGET_READY || move_is_home(migration) ||
+           migration->home == migration->source ||
+           forward_here(migration->home, migration->tgid) == 0;
+}
+
 static void hear(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_WORDS],
                  const void *data, size_t bytes)
 {
@@ -214,7 +224,7 @@ static void hear(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_
         migration_peer_counts.refused++;
         return;
     }
-    if (move_holds(migration, id))
+    if (move_holds(migration, id) || (id == COMMIT && !home_knows(migration)))
         return;
     if (id == STATE && !take_state(migration, words, data, bytes))
         return;

@@ -232,9 +232,6 @@ void move_run(struct migration *migration)
     migration->run = true;
     if (move_is_home(migration))
         come_home(migration);
-    else if (migration->home != migration->source &&
-             forward_here(migration->home, migration->tgid) != 0)
-        send_sig(SIGKILL, migration->leader, 1); // as when that link breaks later
     wake_up_all(&migration->wait);
 }
 

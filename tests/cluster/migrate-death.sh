@@ -188,6 +188,11 @@ one_case() {
     [ "$step" = serving ] || [ "$step" = settled ] || must "node $(holder "$step") is to hold it" hold "$(holder "$step")" "$step"
     check "node $from is told to move it to node $to" begin_to_move
     must "it is at '$step'" at_step "$step"
+    case $move:$step in
+    back:running | back:settle | on:running | on:settle)
+        check "its pages are there" within 60 listed "$to" " 0 "
+        ;;
+    esac
     case $what in
     source) dies "$from" "$expected" ;;
     target) dies "$to" "$expected" ;;
