@@ -24,7 +24,7 @@ tests_of() {
     cluster) find tests/cluster -maxdepth 1 -name '*.sh' -executable | sort ;;
     linux) echo tests/linux/{run,ethernet,network,message,memobj,reference}.sh ;;
     lint) echo tests/lint.sh ;;
-    long) echo tests/cluster/long/{up-down,network-load,dsm-death,dsm-large,migrate-back}.sh tests/{sim,dsm}/long.sh tests/kernel/seeds-long.sh tests/linux/forwarded.sh ;;
+    long) echo tests/cluster/long/{up-down,network-load,dsm-death,dsm-large,migrate-back,migrate-death}.sh tests/{sim,dsm}/long.sh tests/kernel/seeds-long.sh tests/linux/forwarded.sh ;;
     *)
         echo "run: no suite '$1'" >&2
         exit 2

@@ -85,5 +85,6 @@ end_boot_server() {
     for kind in boot web; do
         end_process "$state/$kind.pid"
     done
-    rm -rf "$state/netboot" "$state"/netboot.nodes "$state"/boot.{conf,leases}
+    # A folder of another name was being made when its maker was interrupted.
+    rm -rf "$state/netboot" "$state"/netboot.* "$state"/boot.{conf,leases}
 }

@@ -32,9 +32,9 @@ _Static_assert(sizeof(struct migrate_move) == 112, "ABI");
 
 #define MIGRATE_MOVE MIGRATE_REQUEST(3, 1, struct migrate_move)
 
-// A process that moves, or has moved: one of them, by index.
+// A process that moves, or has moved: the one behind that with the index that is given.
 struct migrate_entry {
-    uint32_t index;  // 0, 1, …; ENOENT: there are no more
+    uint32_t index;  // 0: the first one; its own comes back. ENOENT: there are no more
     int32_t pid;     // the same on all nodes
     uint32_t source; // of its last move
     uint32_t target;

@@ -202,7 +202,7 @@ static void set_process(const struct migration_package *package)
 }
 
 // In this order: what needs the privileges that the current process still has; what needs the
-// threads; credentials.
+// threads; credentials. What a timer's signal brings along was before what the timer does here.
 static int become(struct build *build, char *reason)
 {
     const struct migration_package *package = build->package;
@@ -215,12 +215,14 @@ static int become(struct build *build, char *reason)
         return error;
     build_handlers(package);
     set_process(package);
-    error = build_timers(build);
+    error = build_signals(package);
+    if (!error)
+        error = build_timers(build);
     if (!error)
         error = build_thread_state(build, 0);
     if (!error) {
         build_alarms(build);
-        error = build_signals(package);
+        error = build_stop(package);
     }
     set_limits(package);
     if (!error)

@@ -54,5 +54,7 @@ void build_last_set(const struct build_last *last);
 
 void build_handlers(const struct migration_package *package);
 int build_signals(const struct migration_package *package);
+// It stops, if it was stopped, when it takes signals again.
+int build_stop(const struct migration_package *package);
 int build_timers(const struct build *build);
 void build_alarms(const struct build *build);

@@ -55,13 +55,18 @@ static int send(const struct migration_package *package, const struct package_si
     return error;
 }
 
+int build_stop(const struct migration_package *package)
+{
+    if (!(package->process->flags & PACKAGE_STOPPED))
+        return 0;
+    return do_send_sig_info(SIGSTOP, SEND_SIG_PRIV, current, PIDTYPE_TGID);
+}
+
 int build_signals(const struct migration_package *package)
 {
     int error = 0;
 
     for (size_t i = 0; i < package->signals_count && !error; i++)
         error = send(package, &package->signals[i]);
-    if (!error && package->process->flags & PACKAGE_STOPPED)
-        error = do_send_sig_info(SIGSTOP, SEND_SIG_PRIV, current, PIDTYPE_TGID);
     return error;
 }

@@ -72,6 +72,8 @@ int capture_pages(struct capture *capture);
 
 int capture_gather_signals(struct capture *capture);
 int capture_gather_timers(struct capture *capture);
+// How many signals of the timer wait. Interrupts are off.
+size_t capture_signals_of(const struct capture *capture, int timer);
 void capture_handlers(struct capture *capture);
 void capture_alarms(struct capture *capture);
 // The last: all times of clocks become those of home's clocks.

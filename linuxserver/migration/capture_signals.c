@@ -40,6 +40,24 @@ static struct kernel_siginfo without_timer(const struct kernel_siginfo *info)
     return copy;
 }
 
+// A timer that has gone off here, too, while its signal from the node before still waited, has two:
+// Linux never has. They become one, and the timer's overrun has the rest (capture_timers.c).
+static bool is_repeated(const struct sigpending *queue, const struct sigqueue *of)
+{
+    const struct sigqueue *entry;
+
+    if (of->info.si_code != SI_TIMER)
+        return false;
+    list_for_each_entry(entry, &queue->list, list)
+    {
+        if (entry == of)
+            return false;
+        if (entry->info.si_code == SI_TIMER && entry->info.si_tid == of->info.si_tid)
+            return true;
+    }
+    return false;
+}
+
 static void gather_queue(struct gathered *to, const struct sigpending *queue, u32 thread)
 {
     const struct sigqueue *entry;
@@ -51,7 +69,8 @@ static void gather_queue(struct gathered *to, const struct sigpending *queue, u3
 
         if (info.si_signo == SIGKILL)
             continue;
-        add(to, thread, &info);
+        if (!is_repeated(queue, entry))
+            add(to, thread, &info);
         sigdelset(&left, info.si_signo);
     }
     sigdelset(&left, SIGKILL);
@@ -99,6 +118,31 @@ int capture_gather_signals(struct capture *capture)
     return 0;
 }
 
+static size_t count_of_timer(const struct sigpending *queue, int timer)
+{
+    const struct sigqueue *entry;
+    size_t count = 0;
+
+    list_for_each_entry(entry, &queue->list, list)
+    {
+        count += entry->info.si_code == SI_TIMER && entry->info.si_tid == timer;
+    }
+    return count;
+}
+
+size_t capture_signals_of(const struct capture *capture, int timer)
+{
+    struct task_struct *leader = capture->leader;
+    size_t count;
+
+    spin_lock(&leader->sighand->siglock);
+    count = count_of_timer(&leader->signal->shared_pending, timer);
+    for (size_t i = 0; i < capture->threads.count; i++)
+        count += count_of_timer(&capture_threads(capture)[i]->pending, timer);
+    spin_unlock(&leader->sighand->siglock);
+    return count;
+}
+
 void capture_handlers(struct capture *capture)
 {
     const struct sighand_struct *handlers = capture->leader->sighand;
@@ -126,7 +170,7 @@ static bool is_of_timer(const struct kernel_siginfo *info)
              info->si_signo == SIGPROF));
 }
 
-// The first `went` entries, and those of timers, go to `dropped`.
+// The first `went` entries that are not of timers, and all that are, go to `dropped`.
 static void drop_from_queue(struct sigpending *queue, size_t went, struct sigpending *dropped)
 {
     struct sigqueue *entry, *next;
@@ -135,11 +179,13 @@ static void drop_from_queue(struct sigpending *queue, size_t went, struct sigpen
     sigemptyset(&queue->signal);
     list_for_each_entry_safe(entry, next, &queue->list, list)
     {
-        if (entry->info.si_signo != SIGKILL && (went > 0 || is_of_timer(&entry->info)))
+        bool timer = is_of_timer(&entry->info);
+
+        if (entry->info.si_signo != SIGKILL && (went > 0 || timer))
             list_move_tail(&entry->list, &dropped->list);
         else
             sigaddset(&queue->signal, entry->info.si_signo);
-        if (entry->info.si_signo != SIGKILL && went > 0)
+        if (entry->info.si_signo != SIGKILL && !timer && went > 0)
             went--;
     }
     if (kill)
@@ -150,8 +196,12 @@ static size_t count_of(const struct migration_package *package, u32 thread)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < package->signals_count; i++)
-        count += package->signals[i].thread == thread;
+    for (size_t i = 0; i < package->signals_count; i++) {
+        struct kernel_siginfo info;
+
+        memcpy(&info, package->signals[i].info, sizeof info);
+        count += package->signals[i].thread == thread && !is_of_timer(&info);
+    }
     return count;
 }
 

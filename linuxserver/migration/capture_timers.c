@@ -59,14 +59,19 @@ static void write_alarm(struct package_timer *to, struct k_itimer *timer)
 
 // What timer_getoverrun is to say next. While its signal waits that is what has been counted for it
 // (kernel/time/posix-timers.c, posixtimer_rearm), not what the signal before it said once already.
-static u64 overrun_of(const struct k_itimer *timer)
+static u64 overrun_of(const struct k_itimer *timer, size_t signals)
 {
     bool waits = timer->it_interval != 0 && (timer->it_requeue_pending & REQUEUE_PENDING) != 0;
+    s64 overrun = waits ? timer->it_overrun : timer->it_overrun_last;
 
-    return (u64)clamp_t(s64, waits ? timer->it_overrun : timer->it_overrun_last, 0, INT_MAX);
+    // One from the node before waits, too.
+    if (waits && signals > 1)
+        overrun += timer->it_overrun_last + 1;
+    return (u64)clamp_t(s64, overrun, 0, INT_MAX);
 }
 
-static void write_timer(struct package_timer *to, struct k_itimer *timer)
+static void write_timer(const struct capture *capture, struct package_timer *to,
+                        struct k_itimer *timer)
 {
     spin_lock_irq(&timer->it_lock);
     to->number = (u32)timer->it_id;
@@ -77,7 +82,8 @@ static void write_timer(struct package_timer *to, struct k_itimer *timer)
     if (to->notify == PACKAGE_NOTIFY_THREAD)
         to->thread = (u32)pid_nr(timer->it_pid);
     write_alarm(to, timer);
-    to->overrun = overrun_of(timer); // as timer_get has left it
+    to->overrun =
+        overrun_of(timer, capture_signals_of(capture, timer->it_id)); // as timer_get has left it
     spin_unlock_irq(&timer->it_lock);
 }
 
@@ -100,7 +106,7 @@ int capture_gather_timers(struct capture *capture)
 
         if (!record)
             return -ENOMEM;
-        write_timer(record, timer);
+        write_timer(capture, record, timer);
     }
     sort(to->items, to->count, sizeof(struct package_timer), by_number, NULL);
     return 0;

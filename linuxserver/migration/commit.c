@@ -31,10 +31,11 @@ _Bool commit_is_plausible(unsigned char state, unsigned event)
 
     if ((to_target && source) || (to_source && !source))
         return 0;
-    if (event == COMMIT) // is sent to who was ready, which stays so until it comes
-        return state == TARGET_READY || state == TARGET_RUNNING || state == TARGET_SETTLED;
+    if (event == COMMIT) // is sent to who was ready, which stays so until it comes, or is killed
+        return state == TARGET_READY || state == TARGET_RUNNING || state == TARGET_SETTLED ||
+               state == TARGET_ENDED;
     if (event == SETTLE) // is the answer to RUNNING
-        return state == TARGET_RUNNING || state == TARGET_SETTLED;
+        return state == TARGET_RUNNING || state == TARGET_SETTLED || state == TARGET_ENDED;
     if (event == RUNNING)
         return state == SOURCE_COMMITTED || state == SOURCE_AWAY || state == SOURCE_LOST;
     if (event == READY || event == PREPARED)

@@ -10,7 +10,8 @@
 // host's tests compile the same file.
 
 // The event's effect: the next state and what is to be done, any of the actions, in the order
-// THAW, DISCARD, then local work, then messages, then REPORT. False: the event is of no concern.
+// THAW, DISCARD, KILL, then local work, then messages, then REPORT. False: the event is of no
+// concern.
 struct commit_step {
     unsigned char state;
     unsigned actions;

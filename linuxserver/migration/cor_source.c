@@ -185,12 +185,18 @@ static bool tell_source(struct cor_source *source, struct cor_freed *freed)
 static void end_source(struct cor_source *source)
 {
     u64 words[MIGRATION_WORDS] = {source->number};
+    int error = -ENOMEM;
 
     if (source->ended || !(source->started || source->lost) || !cor_source_is_over(source))
         return;
+    while (source->started && error != 0) {
+        error = migration_send(source->node, COR_END, words, NULL, 0);
+        if (error == -EHOSTDOWN)
+            return; // said when the link is up again: the other node keeps the memory until then
+        if (error != 0)
+            schedule_timeout_idle(1);
+    }
     source->ended = true;
-    while (source->started && migration_send(source->node, COR_END, words, NULL, 0) == -ENOMEM)
-        schedule_timeout_idle(1);
     cor_drain_wake();
     cor_source_put(source);
 }
@@ -269,6 +275,7 @@ static void link_told(unsigned int node, enum migration_link_event event)
 
     if (event == MIGRATION_LINK_GONE)
         cor_serve_gone(node);
+    cor_tell_soon(); // ends that could not be said
     while ((source = next(source)) != NULL) {
         if (source->node != node || source->lost)
             continue;

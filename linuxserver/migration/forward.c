@@ -52,6 +52,7 @@ struct waiter {
     u64 sequence;
     wait_queue_head_t wait;
     bool done;
+    bool again; // the link broke
     long result;
     unsigned int outcome;
     void *back;
@@ -109,9 +110,41 @@ static void await(struct forward_thread *thread, struct waiter *waiter, bool int
 {
     u64 words[MIGRATION_WORDS] = {(u64)thread->stub, waiter->sequence};
 
-    if (!interrupted && wait_event_interruptible(waiter->wait, waiter->done) != 0)
+    if (!interrupted && wait_event_interruptible(waiter->wait, waiter->done || waiter->again) != 0)
         (void)send(thread->process, FORWARD_CANCEL, words, NULL, 0);
-    (void)wait_event_killable(waiter->wait, waiter->done);
+    (void)wait_event_killable(waiter->wait, waiter->done || waiter->again);
+}
+
+void forward_again(unsigned int node)
+{
+    struct waiter *waiter = NULL;
+
+    list_for_each_entry(waiter, &waiters, link)
+    {
+        if (waiter->node != node)
+            continue;
+        waiter->again = true;
+        wake_up(&waiter->wait);
+    }
+}
+
+// A link that breaks takes the call with it. A process that outlives that (move_is_unsettled) is
+// one of which home has heard nothing, and it makes its call again.
+static int ask(struct forward_thread *thread, struct waiter *waiter, u64 *words,
+               const void *message, size_t bytes)
+{
+    int error;
+
+    do {
+        bool interrupted = signal_pending(current);
+
+        words[3] = interrupted;
+        waiter->again = false;
+        error = send(thread->process, FORWARD_CALL, words, message, bytes);
+        if (error == 0)
+            await(thread, waiter, interrupted);
+    } while (error == 0 && !waiter->done && waiter->again && !fatal_signal_pending(current));
+    return error;
 }
 
 // The block goes, and the result comes. The process's mask goes with it: what is blocked there must
@@ -119,9 +152,7 @@ static void await(struct forward_thread *thread, struct waiter *waiter, bool int
 static long exchange(struct forward_thread *thread, const struct marshal_head *head,
                      const void *block, struct waiter *waiter)
 {
-    bool interrupted = signal_pending(current);
-    u64 words[MIGRATION_WORDS] = {(u64)thread->stub, ++last_sequence, current->blocked.sig[0],
-                                  interrupted};
+    u64 words[MIGRATION_WORDS] = {(u64)thread->stub, ++last_sequence, current->blocked.sig[0]};
     size_t bytes = sizeof *head + head->in_bytes;
     u8 *message = kvmalloc(bytes, GFP_KERNEL);
     int error;
@@ -133,10 +164,8 @@ static long exchange(struct forward_thread *thread, const struct marshal_head *h
     *waiter = (struct waiter){.node = thread->process->home, .sequence = words[1]};
     init_waitqueue_head(&waiter->wait);
     list_add_tail(&waiter->link, &waiters);
-    error = send(thread->process, FORWARD_CALL, words, message, bytes);
+    error = ask(thread, waiter, words, message, bytes);
     kvfree(message);
-    if (error == 0)
-        await(thread, waiter, interrupted);
     list_del(&waiter->link);
     if (error == 0 && !waiter->done)
         error = -EINTR; // killed

@@ -49,14 +49,15 @@ unsigned int forward_home(pid_t tgid);
 
 // The process, all of whose threads stand still, goes on on another node. Signals that are left
 // go home; its threads' calls are their own again, and their ends, which are to follow, are told
-// nobody and touch no memory.
-void forward_leave(struct task_struct *leader);
+// nobody and touch no memory. `node`: where; home is told, unless it is that.
+void forward_leave(struct task_struct *leader, unsigned int node);
 
 // Signals that came since it was written down go home.
 void forward_send_signals(struct task_struct *leader);
 
 // The process has come from a node that is not its home, which has to know before its first call.
-void forward_here(unsigned int home, pid_t tgid);
+// 0, or a negative error number: home cannot be told.
+int forward_here(unsigned int home, pid_t tgid);
 
 // A call of a process with TIF_MIGRATED. True: it has been made, and its result stored.
 bool forward_call(struct pt_regs *regs);

@@ -76,13 +76,16 @@ void forward_send_signals(struct task_struct *leader)
     empty_queue(thread->process, leader, true);
 }
 
-void forward_leave(struct task_struct *leader)
+void forward_leave(struct task_struct *leader, unsigned int node)
 {
+    const struct forward_thread *thread = forward_thread_of(leader);
     struct task_struct *task = NULL;
 
-    if (forward_thread_of(leader) == NULL)
+    if (thread == NULL)
         return;
     forward_send_signals(leader);
+    if (node != thread->process->home)
+        forward_tell(thread->process, FORWARD_LEFT, node, 0, NULL, 0);
     for_each_thread(leader, task)
     {
         forward_detach(task);
@@ -92,7 +95,7 @@ void forward_leave(struct task_struct *leader)
     }
 }
 
-void forward_here(unsigned int home, pid_t tgid)
+int forward_here(unsigned int home, pid_t tgid)
 {
     u64 words[MIGRATION_WORDS] = {(u64)tgid};
     int error = migration_send(home, FORWARD_HERE, words, NULL, 0);
@@ -100,4 +103,5 @@ void forward_here(unsigned int home, pid_t tgid)
     if (error != 0)
         pr_err("migration: node %u does not hear that process %d is here: error %d\n", home, tgid,
                error);
+    return error;
 }

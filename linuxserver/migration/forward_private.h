@@ -25,6 +25,7 @@ enum forward_message {
     FORWARD_BEGUN,                    // tgid: the process that was forked is there
     FORWARD_HERE,                     // tgid: the process goes on on the node that says so
     FORWARD_STRAY,                    // tgid, tid or 0; struct kernel_siginfo: it came too late
+    FORWARD_LEFT,                     // tgid, node: it has gone on to that one
     FORWARD_TO_HOME,                  // from here on they come from home
     FORWARD_RESULT = FORWARD_TO_HOME, // sequence, result, enum forward_outcome; what came back
     FORWARD_SIGNAL,                   // tgid, tid or 0, continuations sent; struct kernel_siginfo
@@ -77,7 +78,9 @@ void forward_from_home(unsigned int node, u32 id, const u64 words[MIGRATION_WORD
                        const void *data, size_t bytes);
 void forward_result(unsigned int node, const u64 words[MIGRATION_WORDS], const void *data,
                     size_t bytes);
-void forward_home_gone(unsigned int node);
+void forward_home_gone(unsigned int node, bool for_good);
+// Calls that were under way to that node are made again, by processes that go on.
+void forward_again(unsigned int node);
 
 // Makes the call at home, with a block of the process's or the caller's, and spreads what comes
 // back. *outcome may be NULL.

@@ -309,14 +309,14 @@ void forward_from_home(unsigned int node, u32 id, const u64 words[MIGRATION_WORD
     deliver(process, (pid_t)words[1], info);
 }
 
-// Its files are gone, and its parent.
-void forward_home_gone(unsigned int node)
+// Its files are gone, and its parent; unless home has heard nothing of it yet that could be lost.
+void forward_home_gone(unsigned int node, bool for_good)
 {
     struct forward *process = NULL;
 
     list_for_each_entry(process, &processes, link)
     {
-        if (process->home != node)
+        if (process->home != node || (!for_good && move_is_unsettled(node, process->tgid)))
             continue;
         pr_warn("migration: process %d ends: its home, node %u, is gone\n", process->tgid, node);
         kill_process(process);
@@ -337,10 +337,11 @@ static void handle(unsigned int node, u64 call, u32 id, const u64 words[MIGRATIO
 static void link_changed(unsigned int node, enum migration_link_event event)
 {
     // What was under way is lost with the link, whether the node is dead or cut off.
-    if (event != MIGRATION_LINK_DOWN)
+    if (event == MIGRATION_LINK_UP)
         return;
     stub_node_gone(node);
-    forward_home_gone(node);
+    forward_home_gone(node, event == MIGRATION_LINK_GONE);
+    forward_again(node);
     clocks_forget(node);
 }
 

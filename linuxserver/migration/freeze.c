@@ -21,8 +21,7 @@ struct freeze {
     struct list_head link; // of all
     struct task_struct *leader;
     struct list_head threads;
-    unsigned int parked, serving; // threads; of these, in the stub
-    bool over;                    // those who park go on
+    bool over; // those who park go on
     void (*stub)(void *context);
     void *context;
     wait_queue_head_t changed; // for who freezes
@@ -84,7 +83,6 @@ static void park(struct callback_head *work)
     if (!(current->flags & PF_EXITING)) {
         interrupted_by_freeze();
         thread->parked = true;
-        freeze->parked++;
         wake_up_all(&freeze->changed);
         wait_event_idle(freeze->wait, freeze->over || freeze->stub != NULL);
         if (freeze->stub != NULL) {
@@ -92,12 +90,10 @@ static void park(struct callback_head *work)
             void *context = freeze->context;
 
             // It may end in there, and whoever froze it has no more to do with it.
-            freeze->serving++;
             forget(thread);
             stub(context);
             return;
         }
-        freeze->parked--;
     }
     forget(thread);
 }
@@ -125,6 +121,7 @@ static int add(struct freeze *freeze, struct task_struct *task)
 static int look(struct freeze *freeze)
 {
     struct task_struct *task = NULL;
+    bool is_stopped = (freeze->leader->signal->flags & SIGNAL_STOP_STOPPED) != 0;
     bool all = true, any = false;
     int error = 0;
 
@@ -141,7 +138,8 @@ static int look(struct freeze *freeze)
             error = add(freeze, task);
         if (error != 0)
             break;
-        if (thread == NULL || (!thread->parked && !task_is_stopped(task)))
+        // A stop in which not all of them are yet is waited for.
+        if (thread == NULL || (!thread->parked && !(task_is_stopped(task) && is_stopped)))
             all = false;
     }
     rcu_read_unlock();
@@ -220,14 +218,19 @@ void thaw_process(struct task_struct *leader)
 void freeze_into_stub(struct task_struct *leader, void (*stub)(void *context), void *context)
 {
     struct freeze *freeze = freeze_of(leader);
+    struct freeze_thread *thread = NULL;
 
     if (freeze == NULL)
         return;
     freeze->stub = stub;
     freeze->context = context;
     wake_up_all(&freeze->wait);
+    list_for_each_entry(thread, &freeze->threads, link)
+    {
+        stopped_interrupt(thread->task);
+    }
     // What the process says next is for threads that are there. Nobody runs between their wakening
     // of us and their first sleep.
-    wait_event_idle(freeze->changed, freeze->serving >= freeze->parked);
+    wait_event_idle(freeze->changed, list_empty(&freeze->threads));
     let_go(freeze);
 }

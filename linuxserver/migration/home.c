@@ -347,6 +347,19 @@ static size_t index_of(const struct migration_package *package, pid_t tid)
     return i;
 }
 
+// Its stub is stopped when it is, unless that has not come, or somebody continues it now.
+static int take_stop(const struct migration_package *package)
+{
+    bool was = (package->process->flags & PACKAGE_STOPPED) != 0;
+    bool is = (current->signal->flags & SIGNAL_STOP_STOPPED) != 0;
+
+    if (!was && is)
+        return send_sig(SIGCONT, current, 1);
+    if (is || sigismember(&current->signal->shared_pending.signal, SIGCONT))
+        return 0;
+    return build_stop(package);
+}
+
 // What is the process's, not a thread's: by its main thread, when all have arrived. The processor
 // time of its threads that are over; that of children is known here.
 static void take_process(struct homecoming *home)
@@ -361,10 +374,12 @@ static void take_process(struct homecoming *home)
     current->signal->stime = from->system_time;
     write_sequnlock(&current->signal->stats_lock);
     spin_unlock_irq(&current->sighand->siglock);
-    error = build_timers(&home->build);
+    error = take_signals(home); // before those of its timers here
+    if (error == 0)
+        error = build_timers(&home->build);
     build_alarms(&home->build);
     if (error == 0)
-        error = take_signals(home);
+        error = take_stop(&home->package);
     if (error == 0)
         return;
     pr_err("corvus: process %d cannot go on at home, and ends: error %d\n", current->tgid, error);
@@ -414,5 +429,6 @@ void home_go_on(struct stub_thread *thread)
         send_sig(SIGKILL, current, 1);
     meet(home);
     build_last_set(&last);
+    (void)stopped_again();
     put(home);
 }

@@ -37,7 +37,8 @@ struct package_process;
 #define MIGRATION_REASON 96 // bytes of a reason in words, with the zero behind it
 
 struct migration {
-    struct list_head link;       // of all
+    struct list_head link;       // of all, in the order of `serial`
+    u32 serial;                  // of this node's records, from 1 on
     unsigned int users;          // migration_put
     u64 move;                    // number, of the source's life; unique with `source`
     unsigned int source, target; // nodes: the ends of this move
@@ -80,6 +81,11 @@ static inline bool migration_is_migrated(const struct task_struct *task)
 
 // Whether the process of that home was here, and has gone on from here not long ago.
 bool move_has_gone_on(unsigned int home, pid_t tgid);
+
+// Whether the process of that home is here, but its home cannot have heard yet that it runs, or may
+// not have: what a broken link has lost of it is said again. Or it is another node's since COMMIT,
+// and waits here for that node's word.
+bool move_is_unsettled(unsigned int home, pid_t tgid);
 
 // The process, which is at home here, runs on that node from now on.
 void move_is_on(pid_t tgid, unsigned int node);
@@ -132,8 +138,17 @@ int freeze_process(struct task_struct *leader);
 void thaw_process(struct task_struct *leader);
 
 // Each thread runs `stub` in its own context instead of going on, and goes on when that returns.
-// All have begun to when this returns; none may be stopped.
+// All have begun to when this returns, also those that are stopped, as which the process is known
+// yet.
 void freeze_into_stub(struct task_struct *leader, void (*stub)(void *context), void *context);
+
+// --- stopped.c ---------------------------------------------------------------------------
+
+// A stopped thread runs, but goes no further than the kernel: it calls stopped_again.
+void stopped_interrupt(struct task_struct *task);
+// Whether the current thread's process is stopped: then it stops where it looks at signals next,
+// which is told nobody.
+bool stopped_again(void);
 
 // --- device.c ----------------------------------------------------------------------------
 

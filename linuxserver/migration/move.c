@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 LIST_HEAD(move_all);
+static u32 last_serial;
 
 // --- Records -----------------------------------------------------------------------------
 
@@ -21,6 +22,7 @@ struct migration *move_make(unsigned int source, u64 number, pid_t tgid)
     if (migration == NULL)
         return NULL;
     migration->users = 2;
+    migration->serial = ++last_serial;
     migration->source = migration->home = source;
     migration->move = number;
     migration->tgid = tgid;
@@ -102,6 +104,26 @@ bool move_has_gone_on(unsigned int home, pid_t tgid)
     list_for_each_entry(migration, &move_all, link)
     {
         if (migration->tgid == tgid && migration->home == home && move_is_source(migration))
+            return true;
+    }
+    return false;
+}
+
+bool move_is_unsettled(unsigned int home, pid_t tgid)
+{
+    struct migration *migration = NULL;
+
+    list_for_each_entry(migration, &move_all, link)
+    {
+        if (migration->tgid != tgid || migration->home != home)
+            continue;
+        if (migration->state == SOURCE_COMMITTED)
+            return true;
+        if (!migration->resident)
+            continue;
+        if (migration->state >= TARGET_CHECKING && migration->state <= TARGET_READY)
+            return true;
+        if (migration->state == TARGET_RUNNING && migration->source == home)
             return true;
     }
     return false;
@@ -189,6 +211,8 @@ static void act(struct migration *migration, unsigned int actions)
         move_thaw(migration);
     if (actions & DISCARD)
         move_discard(migration);
+    if (actions & KILL)
+        send_sig(SIGKILL, migration->leader, 1);
     if (actions & FREEZE)
         move_freeze(migration);
     if (actions & SERVE)
@@ -255,23 +279,23 @@ static void event_of_node(unsigned int node, unsigned int event)
             move_event(each, event);
 }
 
-// Processes that are away for good do not outlive the link between their two nodes: the stub and
-// the process find that out themselves.
+// Processes that have come for good do not outlive the link to their home: they find that out
+// themselves, as their stubs do.
 static void lose(unsigned int node)
 {
     u32 round = ++rounds;
 
     for (struct migration *each = next_of(NULL, round); each != NULL; each = next_of(each, round)) {
-        bool away = each->state == SOURCE_AWAY && each->target == node;
         bool guest = each->state == TARGET_SETTLED && each->home == node;
         // Back at home: what has not followed is lost, if it is ever touched.
         bool back = each->state == TARGET_SETTLED && move_is_home(each) && each->source == node;
 
-        if (!away && !guest && !back)
+        if (!guest && !back)
             continue;
-        if (guest || (away && move_is_home(each)))
-            pr_warn("corvus: process %d (%s) ends: node %u, where it %s, is not there any more\n",
-                    each->tgid, each->comm, node, each->resident ? "is at home" : "was");
+        if (guest)
+            pr_warn("corvus: process %d (%s) ends: node %u, where it is at home, is not there any "
+                    "more\n",
+                    each->tgid, each->comm, node);
         migration_end(each);
     }
 }
@@ -287,8 +311,8 @@ static void link_told(unsigned int node, enum migration_link_event event)
         event_of_node(node, PEER_DEAD);
         break;
     case MIGRATION_LINK_GONE:
-        move_forget_over(node);
         event_of_node(node, PEER_GONE);
+        move_forget_over(node); // also those that have just ended
         break;
     }
 }

@@ -29,13 +29,14 @@ static long move(struct file *file, void __user *argument)
 
 // --- The list ----------------------------------------------------------------------------
 
-static struct migration *nth(u32 index)
+// The first one behind that serial number: records that end meanwhile hide no others.
+static struct migration *after_serial(u32 serial)
 {
     struct migration *migration = NULL;
 
     list_for_each_entry(migration, &move_all, link)
     {
-        if (index-- == 0)
+        if (migration->serial > serial)
             return migration;
     }
     return NULL;
@@ -51,7 +52,7 @@ static u64 after(const struct migration *migration, unsigned int state)
 static void describe(const struct migration *migration, struct migrate_entry *entry)
 {
     *entry = (struct migrate_entry){
-        .index = entry->index,
+        .index = migration->serial,
         .pid = migration->tgid,
         .source = migration->source,
         .target = migration->target,
@@ -85,7 +86,7 @@ static long list(struct file *file, void __user *argument)
 
     if (copy_from_user(&entry, argument, sizeof entry) != 0)
         return -EFAULT;
-    migration = nth(entry.index);
+    migration = after_serial(entry.index);
     if (migration == NULL)
         return -ENOENT;
     describe(migration, &entry);

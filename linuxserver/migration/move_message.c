@@ -101,6 +101,7 @@ static void send_by(unsigned int node, u64 move, unsigned int actions)
 
 void move_send(struct migration *migration, unsigned int actions)
 {
+    actions = move_hold_sends(migration, actions);
     if (actions & SEND_PREPARE)
         send_prepare(migration);
     if (actions & SEND_STATE)
@@ -221,6 +222,15 @@ static void refused(struct migration *migration, const u64 *words, const char *t
                text);
 }
 
+// Of a process that comes from elsewhere its home has to know before it runs. While home cannot be
+// told COMMIT is not heard, which the source repeats.
+static bool home_knows(const struct migration *migration)
+{
+    return migration->state != TARGET_READY || move_is_home(migration) ||
+           migration->home == migration->source ||
+           forward_here(migration->home, migration->tgid) == 0;
+}
+
 static void hear(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_WORDS],
                  const void *data, size_t bytes)
 {
@@ -233,19 +243,27 @@ static void hear(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_
     }
     migration = move_find(to_target ? node : migration_self(), words[0]);
     if (migration == NULL) {
-        unsigned char state = !to_target                                     ? SOURCE_ABORTED
-                              : commit_is_over(highest_over[node], words[0]) ? TARGET_ENDED
-                                                                             : TARGET_NONE;
+        unsigned char target =
+            commit_is_over(highest_over[node], words[0]) ? TARGET_ENDED : TARGET_NONE;
 
-        unknown(node, id, words[0], state);
+        // One that runs was committed.
+        unknown(node, id, words[0],
+                to_target       ? target
+                : id == RUNNING ? SOURCE_LOST
+                                : SOURCE_ABORTED);
         return;
     }
+    // Only home gives a process up; another source that has forgotten the move has heard enough.
+    if (id == ABORT && migration->state == TARGET_RUNNING && migration->home != node)
+        id = SETTLE;
     // By loopback, or with the other direction's numbers: the ends have to be who they say.
     if (move_is_source(migration) == to_target || (!to_target && migration->target != node) ||
         !commit_is_plausible(migration->state, id)) {
         migration_peer_counts.refused++;
         return;
     }
+    if (move_holds(migration, id) || (id == COMMIT && !home_knows(migration)))
+        return;
     if (id == STATE) {
         // They are known since PREPARE, and can be heard of again.
         (void)hear_clocks(migration, words);

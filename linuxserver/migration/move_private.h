@@ -8,6 +8,7 @@
 //   move_request.c   who wants a process moved, here or by another node
 //   home.c           a process comes back: its stub becomes it again
 //   move_parts.c     its calls and signals go home from then on (forward.h)
+//   move_hold.c      moves that tests hold at a step
 //   move_device.c    what commands ask for; status.c how the node is doing
 //
 // Linux here neither preempts nor has a second processor: what does not sleep needs no lock. A
@@ -103,6 +104,15 @@ int move_attach(struct migration *migration);
 void move_leave(void *unused);
 // A child of the shepherd with that device has ended, stopped or goes on, as waitid tells.
 void move_child(const struct file *shepherd, pid_t pid, int code, int status);
+
+// --- move_hold.c ---------------------------------------------------------------------------
+
+// Of the actions, those whose messages are not held here.
+unsigned int move_hold_sends(const struct migration *migration, unsigned int actions);
+// Whether the message that has come is held.
+bool move_holds(const struct migration *migration, u32 message);
+// Whether a process that may run is held.
+bool move_holds_process(const struct migration *migration);
 
 // --- home.c --------------------------------------------------------------------------------
 

@@ -32,6 +32,13 @@ static struct task_struct *leader_of(pid_t number)
     return leader;
 }
 
+// No life of this node has given it before: other nodes may know moves of those yet.
+static u64 next_number(void)
+{
+    last_move = max(last_move + 1, ktime_get_real_ns());
+    return last_move;
+}
+
 static struct migration *make(struct task_struct *leader, unsigned int node, bool eager,
                               char reason[MIGRATION_REASON], int *error)
 {
@@ -45,7 +52,7 @@ static struct migration *make(struct task_struct *leader, unsigned int node, boo
         (void)strscpy(reason, "it is moving", MIGRATION_REASON);
     }
     if (*error == 0) {
-        migration = move_make(migration_self(), ++last_move, leader->tgid);
+        migration = move_make(migration_self(), next_number(), leader->tgid);
         *error = migration == NULL ? -ENOMEM : 0;
     }
     if (migration == NULL) {

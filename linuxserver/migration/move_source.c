@@ -62,10 +62,6 @@ static int freeze(struct migration *migration)
     char reason[MIGRATION_REASON] = "";
     int error;
 
-    if (migration->leader->signal->flags & SIGNAL_STOP_STOPPED) {
-        move_fails(migration, -EBUSY, "it is stopped: it has to be continued first");
-        return -EBUSY;
-    }
     error = freeze_process(migration->leader);
     if (error != 0) {
         move_fails(migration, error,
@@ -116,7 +112,7 @@ static void go_on(struct migration *migration)
     struct migration *before = move_here(migration->tgid);
 
     cor_serve_keep(migration->move);
-    forward_leave(migration->leader);
+    forward_leave(migration->leader, migration->target);
     // One that was forked here has none.
     if (before != NULL)
         migration_end(before);
@@ -124,14 +120,28 @@ static void go_on(struct migration *migration)
 }
 
 // It was sound when its mappings were served.
+static bool read_package(const struct migration *migration, struct migration_package *package)
+{
+    return !WARN_ON_ONCE(package_read(package, migration->bytes, migration->length) != NULL);
+}
+
 static void drop_what_went(struct migration *migration)
 {
     struct migration_package package;
 
-    if (!migration->moved &&
-        !WARN_ON_ONCE(package_read(&package, migration->bytes, migration->length) != NULL))
+    if (!migration->moved && read_package(migration, &package))
         capture_moved(migration->leader, &package);
     migration->moved = true;
+}
+
+// It was written down as stopped, and continued since: its stub sends that after it.
+static void continue_late(const struct migration *migration)
+{
+    struct migration_package package;
+
+    if (read_package(migration, &package) && (package.process->flags & PACKAGE_STOPPED) &&
+        !(migration->leader->signal->flags & SIGNAL_STOP_STOPPED))
+        send_sig(SIGCONT, migration->leader, 1);
 }
 
 void move_send_signals(struct migration *migration)
@@ -147,6 +157,7 @@ void move_serve(struct migration *migration)
     drop_what_went(migration);
     if (move_is_home(migration)) {
         freeze_into_stub(migration->leader, stub_serve, (void *)(unsigned long)migration->target);
+        continue_late(migration);
     } else {
         go_on(migration);
     }

@@ -173,7 +173,8 @@ static void become(struct callback_head *work)
 
 int migration_gate(struct migration *migration)
 {
-    wait_event_idle(migration->wait, migration->run || migration->discarded);
+    wait_event_idle(migration->wait,
+                    (migration->run && !move_holds_process(migration)) || migration->discarded);
     return migration->run ? 0 : -ECANCELED;
 }
 
@@ -231,8 +232,6 @@ void move_run(struct migration *migration)
     migration->run = true;
     if (move_is_home(migration))
         come_home(migration);
-    else if (migration->home != migration->source)
-        forward_here(migration->home, migration->tgid);
     wake_up_all(&migration->wait);
 }
 

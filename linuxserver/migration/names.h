@@ -61,3 +61,4 @@
 #define DISCARD       (1 << 15) // reservation, or process; also while CHECK or BUILD goes on
 #define RUN           (1 << 16)
 #define REPORT        (1 << 17) // tell who asked how it ended
+#define KILL          (1 << 18) // the process that runs

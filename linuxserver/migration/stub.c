@@ -110,6 +110,7 @@ void stub_kick(struct stub *stub)
         if (thread->sequence != 0)
             set_notify_signal(thread->task);
         thread->woken = true;
+        stopped_interrupt(thread->task);
         wake_up(&thread->wait);
     }
 }
@@ -196,6 +197,15 @@ static bool is_told_to_stop(void)
            (current->signal->flags & SIGNAL_CLD_MASK) != 0;
 }
 
+static void obey_only(struct stub_thread *thread)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    set_current_blocked(&all);
+    obey(thread);
+}
+
 // The process has stopped where it runs, by that signal.
 static void stop(struct stub_thread *thread, int signal)
 {
@@ -203,6 +213,8 @@ static void stop(struct stub_thread *thread, int signal)
     __sighandler_t handler = action->sa.sa_handler;
     sigset_t others;
 
+    if (current->signal->flags & SIGNAL_STOP_STOPPED)
+        return; // it is known: it was stopped when it moved
     // One that continues it has come since, and is on its way there.
     if (sigismember(&current->signal->shared_pending.signal, SIGCONT) ||
         sigismember(&current->pending.signal, SIGCONT))
@@ -279,13 +291,8 @@ static void look_at_signals(struct stub_thread *thread)
     clear_notify_signal();
     if (task_work_pending(current))
         task_work_run();
-    if (is_told_to_stop()) {
-        sigset_t all;
-
-        sigfillset(&all);
-        set_current_blocked(&all);
-        obey(thread);
-    }
+    if (is_told_to_stop())
+        obey_only(thread);
     if (task_sigpending(current))
         stub_send_signals(thread);
 }
@@ -296,6 +303,8 @@ void stub_loop(struct stub_thread *thread)
 
     for (;;) {
         stub_idle_mask(thread);
+        if (!has_work(thread) && stopped_again())
+            obey_only(thread);
         (void)wait_event_interruptible(thread->wait, has_work(thread));
         thread->woken = false;
         if (fatal_signal_pending(current) || stub->ended)

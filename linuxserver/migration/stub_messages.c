@@ -152,9 +152,26 @@ static void take_here(unsigned int node, const u64 words[MIGRATION_WORDS])
         (void)migration_send(node, FORWARD_KILL, words, NULL, 0);
         return;
     }
+    if (stub->node != node)
+        stub->continued = 0;
     stub->node = node;
-    stub->continued = 0;
     move_is_on(stub->tgid, node);
+}
+
+// The process has gone on from there. Where it is says so itself, before that, unless the link to
+// it was down: then it has ended.
+static void take_left(unsigned int from, const u64 words[MIGRATION_WORDS])
+{
+    struct stub *stub = stub_find((pid_t)words[0]);
+    unsigned int node = (unsigned int)words[1];
+
+    if (stub == NULL || stub->node != from || stub->released || node == 0 ||
+        node > migration_nodes())
+        return;
+    stub->node = node;
+    move_is_on(stub->tgid, node);
+    if (!migration_is_up(node))
+        stub_node_gone(node);
 }
 
 // A signal that met nobody where the process was: to whom it is for, wherever that is now.
@@ -202,6 +219,10 @@ void stub_from_process(unsigned int node, u32 id, const u64 words[MIGRATION_WORD
     }
     if (id == FORWARD_HERE) {
         take_here(node, words);
+        return;
+    }
+    if (id == FORWARD_LEFT) {
+        take_left(node, words);
         return;
     }
     if (id == FORWARD_STRAY) {

@@ -57,3 +57,11 @@ $(CLUSTER_CALLS): $(call objects-of,clusterports,$(wildcard tests/cluster/migrat
 	$(Q)mkdir -p $(@D)
 	$(Q)$(HOST_CC) -pthread -static -s -o $@ $^ -lutil
 cluster-ports: $(CLUSTER_CALLS)
+
+# The Linux program `parent`, which is told of all that becomes of another one (tests/cluster/migrate-stop.sh).
+CLUSTER_PARENT := $(O)/tests/cluster/parent
+$(CLUSTER_PARENT): $(call objects-of,clusterports,tests/cluster/migrate/parent.c)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOST_CC) -pthread -static -s -o $@ $^
+cluster-ports: $(CLUSTER_PARENT)

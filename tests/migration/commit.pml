@@ -35,7 +35,7 @@ bool gone;                // the target knows that
 bool frozen;              // the process at its source
 bool away;                // committed
 bool copies[MOVES];       // processes that run at the target
-bool lost;                // by the death of a node
+bool lost;                // by the death of a node, or a break after all is settled
 
 // What happens next.
 #define AT_SOURCE 0
@@ -123,7 +123,7 @@ inline choose()
     :: (CRASHES && !source_died && !target_died) -> die_at_source(); skip
     :: (CRASHES && !source_died && !target_died) -> die_at_target(); skip
     :: (source_died || target_died) -> hear_of_death(); skip
-    :: (!source_died && !target_died && !lost) -> round = 1; cut = false; move = 0; event = 0
+    :: (!source_died && !target_died) -> round = 1; cut = false; move = 0; event = 0
     fi
 }
 
@@ -170,7 +170,8 @@ inline look_up()
 inline perform()
 {
     assert(where != AT_TARGET || event != COMMIT || target[move] == TARGET_READY ||
-           target[move] == TARGET_RUNNING || target[move] == TARGET_SETTLED || gone);
+           target[move] == TARGET_RUNNING || target[move] == TARGET_SETTLED || gone ||
+           (target[move] == TARGET_ENDED && lost));
     if
     :: (where == AT_TARGET && source_died && gone && event <= SETTLE) -> where = NOWHERE
     :: (where == AT_SOURCE && target_died && gone && event >= PREPARED && event <= ABORTED) ->
@@ -197,6 +198,12 @@ inline perform()
         :: (work & DISCARD) -> assert(!copies[move])
         :: else -> skip
         fi;
+        if
+        :: (work & KILL) -> assert(lost && copies[move]); copies[move] = false
+        :: else -> skip
+        fi;
+        // None is refused that is ready.
+        assert(from != SOURCE_COMMITTED || event != REFUSED);
         if
         :: where == AT_SOURCE ->
             away = away || next == SOURCE_COMMITTED;
@@ -237,10 +244,12 @@ active proctype nodes()
     :: round > 0 && round <= ROUNDS -> d_step { calm(); perform(); move = 0; event = 0 }
     :: round > ROUNDS -> break
     od;
-    // Not none of it, and all agree how the moves have ended.
-    assert(RUNS_AT_SOURCE || RUNS_AT_TARGET);
+    // Not none of it, and all agree how the moves have ended. (A target that is settled finds by
+    // itself that its home is lost: move.c.)
+    assert(lost || RUNS_AT_SOURCE || RUNS_AT_TARGET);
     for (i : 0 .. MOVES - 1) {
-        assert(source[i] == SOURCE_IDLE || source[i] == SOURCE_ABORTED || source[i] == SOURCE_AWAY);
+        assert(source[i] == SOURCE_IDLE || source[i] == SOURCE_ABORTED || source[i] == SOURCE_AWAY ||
+               (lost && source[i] == SOURCE_LOST));
         assert(target[i] == TARGET_NONE || target[i] == TARGET_ENDED ||
                target[i] == TARGET_SETTLED)
     }

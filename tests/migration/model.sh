@@ -64,6 +64,7 @@ finds "a target that runs before it is told to" \
     's/^ROW(TARGET_BUILDING, CAN, .*/ROW(TARGET_BUILDING, CAN, TARGET_RUNNING, RUN | SEND_READY)/'
 finds "a commit that is not repeated" 's/^ROW(SOURCE_COMMITTED, \(TICK\|READY\), .*//'
 finds "a cancelled move that the target does not hear of" 's/^ROW(SOURCE_AB.*SEND_ABORT)$//'
+finds "a target that is not told that its process was lost with the link" 's/^ROW(SOURCE_LOST, RUNNING, .*//'
 finds "a cancel after the commit" \
     's/^ROW(SOURCE_COMMITTED, TICK.*/&\nROW(SOURCE_COMMITTED, CANCEL, SOURCE_ABORTING, THAW | SEND_ABORT)/'
 echo "1..$number"

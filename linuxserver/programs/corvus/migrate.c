@@ -94,7 +94,8 @@ static void print_freeze(const struct migrate_entry *entry)
         printf("%6.1f ms", (double)(entry->away - entry->freezing) / 1e6);
 }
 
-static void print_entry(const struct options *options, const struct migrate_entry *entry)
+static void print_entry(const struct options *options, const struct migrate_entry *entry,
+                        bool first)
 {
     unsigned place = entry->here != 0 ? entry->target : entry->here;
 
@@ -105,9 +106,9 @@ static void print_entry(const struct options *options, const struct migrate_entr
         printf("%s{\"pid\": %" PRId32 ", \"home\": %" PRIu32 ", \"node\": %u, \"from\": %" PRIu32
                ", \"state\": \"%s\", \"pages\": %" PRIu64 ", \"regions\": %" PRIu64
                ", \"at_risk\": %s, \"uid\": %" PRIu32 ", \"command\": ",
-               entry->index > 0 ? ", " : "", entry->pid, entry->home, place, entry->source,
-               entry->state, entry->pages, entry->regions,
-               entry->pages + entry->regions != 0 ? "true" : "false", entry->uid);
+               first ? "" : ", ", entry->pid, entry->home, place, entry->source, entry->state,
+               entry->pages, entry->regions, entry->pages + entry->regions != 0 ? "true" : "false",
+               entry->uid);
         print_json_string(entry->comm);
         print_steps(entry);
         putchar('}');
@@ -122,6 +123,7 @@ static void print_entry(const struct options *options, const struct migrate_entr
 int command_ps(const struct options *options, int argc, char **argv)
 {
     struct migrate_entry entry = {0};
+    bool first = true;
     int device;
 
     (void)argv;
@@ -135,8 +137,9 @@ int command_ps(const struct options *options, int argc, char **argv)
     while (ioctl(device, MIGRATE_LIST, &entry) == 0) {
         entry.comm[sizeof entry.comm - 1] = 0;
         entry.state[sizeof entry.state - 1] = 0;
-        print_entry(options, &entry);
-        entry = (struct migrate_entry){.index = entry.index + 1};
+        print_entry(options, &entry, first);
+        first = false;
+        entry = (struct migrate_entry){.index = entry.index};
     }
     if (options->json)
         puts("]");

@@ -73,6 +73,9 @@ int command_shepherd(const struct options *options, int argc, char **argv)
         return STATUS_FAILED;
     child = fork_as(request.tgid);
     if (child == 0) {
+        // Ctrl-Z stops nothing in the group of the shepherd itself, which nobody of its session
+        // looks after.
+        (void)setpgid(0, 0);
         // It does not come back from this, unless it cannot become the process.
         (void)ioctl(device, MIGRATE_BECOME, &request);
         _exit(STATUS_FAILED);

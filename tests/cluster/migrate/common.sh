@@ -15,10 +15,10 @@ shell() {
     node "$1" sh -c "$2"
 }
 
-# begin_wandering MIB: on node 1; `pid` becomes its process number, and its parent writes its status.
+# begin_wandering MIB [SECONDS]: on node 1, of which the others' clocks may differ by so much; `pid` becomes its process number, and its parent writes its status.
 begin_wandering() {
     shell 1 "rm -f /tmp/out /tmp/err /tmp/pid /tmp/status
-        (/tmp/wander $1 0 >/tmp/out 2>/tmp/err & echo \$! >/tmp/pid; wait \$!; echo \$? >/tmp/status
+        (/tmp/wander $1 0 ${2-0} >/tmp/out 2>/tmp/err & echo \$! >/tmp/pid; wait \$!; echo \$? >/tmp/status
         ) </dev/null >/dev/null 2>&1 &"'
         until [ -s /tmp/out ]; do sleep 0.1; done; cat /tmp/pid' || return 1
     pid=${output//[^0-9]/}

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// wander MIB ROUNDS: a process that is moved while it runs, and would notice. Each round it changes
-// an eighth of its pages in a way that depends on all that was before, hands a sum to its other
-// thread and gets it back by pipes, and has a signal that waits, blocked, while it sleeps; a timer
-// ticks meanwhile. Its output depends on the number of rounds only: so that of a process that was
-// moved is that of one that was not. ROUNDS 0: until SIGUSR1.
+// wander MIB ROUNDS [SECONDS]: a process that is moved while it runs, and would notice. Each round
+// it changes an eighth of its pages in a way that depends on all that was before, hands a sum to
+// its other thread and gets it back by pipes, and has a signal that waits, blocked, while it
+// sleeps; a timer ticks meanwhile. Its output depends on the number of rounds only: so that of a
+// process that was moved is that of one that was not. ROUNDS 0: until SIGUSR1. SECONDS: so much may
+// the clocks of the nodes on which it begins and ends differ.
 //
 // Exit status 0; 1: something was lost or happened twice, which standard error names.
 #include <errno.h>
@@ -45,7 +46,7 @@ static long long now(void)
 {
     struct timespec time;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    (void)clock_gettime(CLOCK_REALTIME, &time);
     return time.tv_sec * 1000000000ll + time.tv_nsec;
 }
 
@@ -173,9 +174,9 @@ static uint64_t change(uint64_t *memory, size_t pages, uint64_t state, unsigned 
 }
 
 // What cannot be in the output, for it depends on time: a tick that is told twice makes too many.
-static int judge(int rounds, long long elapsed)
+static int judge(int rounds, long long elapsed, long long seconds)
 {
-    long most = (long)(elapsed / PERIOD_NS) + 1;
+    long most = (long)((elapsed + seconds * 1000000000ll) / PERIOD_NS) + 1;
 
     if (signals_wrong || signals_seen != rounds)
         (void)fprintf(stderr, "wander: %d signals of %d, %s\n", (int)signals_seen, rounds,
@@ -189,13 +190,13 @@ static int judge(int rounds, long long elapsed)
 
 int main(int argc, char **argv)
 {
-    size_t pages = (argc == 3 ? strtoul(argv[1], NULL, 10) : 0) * (1ul << 20) / PAGE;
+    size_t pages = (argc >= 3 ? strtoul(argv[1], NULL, 10) : 0) * (1ul << 20) / PAGE;
     int limit = argc == 3 ? atoi(argv[2]) : 0, round = 0;
     long long begun = now();
     uint64_t state = 1, *memory;
 
     if (pages == 0) {
-        (void)fputs("usage: wander MIB ROUNDS\n", stderr);
+        (void)fputs("usage: wander MIB ROUNDS [SECONDS]\n", stderr);
         return 2;
     }
     memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -211,5 +212,5 @@ int main(int argc, char **argv)
         (void)fflush(stdout);
     } while (limit != 0 ? round < limit : !enough);
     printf("all %016llx\n", (unsigned long long)sum_of(memory, pages));
-    return judge(round, now() - begun);
+    return judge(round, now() - begun, argc > 3 ? strtol(argv[3], NULL, 10) : 0);
 }
