@@ -43,7 +43,7 @@ away() {
 # --- Programs ----------------------------------------------------------------------------------
 
 python='
-import hashlib, json, random, sys, threading
+import hashlib, json, os, random, sys, threading
 words, lock = {}, threading.Lock()
 def work(seed):
     dice = random.Random(seed)
@@ -53,6 +53,8 @@ def work(seed):
             words[text[:2]] = words.get(text[:2], 0) + int(text[2:5], 16)
         if seed == 1 and i % 500 == 0:
             print(i, text, flush=True)
+        while i == 1000 and not os.path.exists("/tmp/moved.py"):
+            text = hashlib.sha256(text.encode()).hexdigest()
 threads = [threading.Thread(target=work, args=(n,)) for n in (1, 2)]
 [t.start() for t in threads]
 [t.join() for t in threads]
@@ -77,6 +79,7 @@ pythons() {
     must "it has a number" number /tmp/python.pid
     must "it moves" node 1 corvus migrate "$pid" node2
     check "it is away" away
+    check "half of its work is left" node 1 touch /tmp/moved.py
     check "it ends, with status 0" within 300 written 1 /tmp/python.status 0
     check "its output is that of one that was not moved" same_as_unmoved
 }
