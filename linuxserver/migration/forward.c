@@ -133,7 +133,7 @@ void forward_again(unsigned int node)
 static int ask(struct forward_thread *thread, struct waiter *waiter, u64 *words,
                const void *message, size_t bytes)
 {
-    int error;
+    int error = 0;
 
     do {
         bool interrupted = signal_pending(current);

@@ -89,10 +89,12 @@ begin_pipes() {
     shell 1 'mkfifo /tmp/from /tmp/to
         (sort -n </tmp/from >/tmp/sorted & echo $! >/tmp/sort.pid; wait $!; echo $? >/tmp/sort.status
         ) </dev/null >/dev/null 2>&1 &
-        (awk -W interactive "{ sum += \$1 * NR; print sum; fflush() }" </tmp/to >/tmp/sums & echo $! >/tmp/awk.pid; wait $!; echo $? >/tmp/awk.status
+        (awk -W interactive "{ sum += \$1 * NR; print sum; fflush() }" </tmp/to >/tmp/sums & echo $! >/tmp/awk.pid
+        wait $!; echo $? >/tmp/awk.status
         ) </dev/null >/dev/null 2>&1 &
-        (exec >/tmp/from; for i in $(seq 400 -1 1); do echo $i; [ $i -ne 200 ] || until [ -e /tmp/moved ]; do sleep 0.1; done; done) </dev/null 2>/dev/null &
-        (exec >/tmp/to; for i in $(seq 400); do echo $i; [ $i -ne 200 ] || until [ -e /tmp/moved ]; do sleep 0.1; done; done) </dev/null 2>/dev/null &
+        half() { [ $1 -ne 200 ] || until [ -e /tmp/moved ]; do sleep 0.1; done; }
+        (exec >/tmp/from; for i in $(seq 400 -1 1); do echo $i; half $i; done) </dev/null 2>/dev/null &
+        (exec >/tmp/to; for i in $(seq 400); do echo $i; half $i; done) </dev/null 2>/dev/null &
         until [ -s /tmp/sums ]; do sleep 0.05; done'
 }
 
@@ -200,7 +202,8 @@ refusals() {
     must "it moves" node 1 corvus migrate "$pid" node2
     check "it goes on" goes_on
     must "and back" node 1 corvus migrate "$pid" node1
-    check "its program's file is gone" shell 1 'cp /usr/bin/sleep /tmp/sleeper; /tmp/sleeper 1000 </dev/null >/dev/null 2>&1 & echo $! >/tmp/sleeper.pid; sleep 1; rm /tmp/sleeper'
+    check "its program's file is gone" shell 1 'cp /usr/bin/sleep /tmp/sleeper
+        /tmp/sleeper 1000 </dev/null >/dev/null 2>&1 & echo $! >/tmp/sleeper.pid; sleep 1; rm /tmp/sleeper'
     check "a process whose file is gone moves all the same: its pages come from where it was" \
         shell 1 'corvus migrate $(cat /tmp/sleeper.pid) node2'
     check "and ends when it is told to" shell 1 'kill $(cat /tmp/sleeper.pid)'
@@ -210,9 +213,10 @@ refusals() {
 
 # Its writes are made at home, and so is what they find there.
 full_disk() {
-    shell 1 'mkdir -p /tmp/small && mount -t tmpfs -o size=64k none /tmp/small &&
-        (exec bash -c "read line </tmp/start; head -c 200000 /dev/zero >/tmp/small/file; echo \$? >/tmp/disk.status" 2>/tmp/disk.errors) </dev/null >/dev/null &
-        mkfifo /tmp/start; sleep 1; echo $! >/tmp/disk.pid
+    shell 1 'mkdir -p /tmp/small && mount -t tmpfs -o size=64k none /tmp/small && mkfifo /tmp/start || exit
+        (exec bash -c "read line </tmp/start; head -c 200000 /dev/zero >/tmp/small/file; echo \$? >/tmp/disk.status" \
+            2>/tmp/disk.errors) </dev/null >/dev/null &
+        echo $! >/tmp/disk.pid; sleep 1
         corvus migrate $(cat /tmp/disk.pid) node2 && echo go >/tmp/start &&
             until [ -s /tmp/disk.status ]; do sleep 0.1; done; cat /tmp/disk.status /tmp/disk.errors' &&
         says "No space left on device"

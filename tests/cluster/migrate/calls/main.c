@@ -467,12 +467,12 @@ static void add_all(const struct scene *scenes, char **names)
 
 int main(int argc, char **argv)
 {
-    static const struct scene *const parts[] = {file_scenes, time_scenes, signal_scenes,
-                                                task_scenes, memory_scenes};
+    static const struct scene *const parts[] = {file_scenes, time_scenes,   signal_scenes,
+                                                task_scenes, memory_scenes, NULL};
 
     if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        for (unsigned int i = 0; i < sizeof parts / sizeof *parts; i++)
-            for (const struct scene *scene = parts[i]; scene->name != NULL; scene++)
+        for (const struct scene *const *part = parts; *part != NULL; part++)
+            for (const struct scene *scene = *part; scene->name != NULL; scene++)
                 printf("%s %s\n", scene->name, scene->what);
         return 0;
     }
@@ -481,8 +481,8 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    for (unsigned int i = 0; i < sizeof parts / sizeof *parts; i++)
-        add_all(parts[i], argv + 3);
+    for (const struct scene *const *part = parts; *part != NULL; part++)
+        add_all(*part, argv + 3);
     play(argv[1], 0);
     play(argv[2], 1);
     end_all();

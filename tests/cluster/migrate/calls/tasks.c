@@ -2,7 +2,6 @@
 // Children, threads, programs, vector registers.
 #include "calls.h"
 
-#include <immintrin.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -167,12 +166,13 @@ static void run_threads(int round)
 // --- Vector registers --------------------------------------------------------------------
 
 // A long loop in which eight whole registers must stay: no call, no memory between.
-__attribute__((target("avx2"))) static void keep_registers(int rounds)
+static void keep_registers(int rounds)
 {
-    __m256i kept[8], now[8];
+    uint64_t kept[8][4], now[8][4];
 
-    for (int i = 0; i < 8; i++)
-        kept[i] = _mm256_set_epi64x(i * 1000003, i * 1000033, i * 1000037, i * 1000039 + 1);
+    for (uint64_t i = 0; i < 8; i++)
+        for (uint64_t j = 0; j < 4; j++)
+            kept[i][j] = i * 1000003 + j + 1;
     for (int n = 0; n < rounds; n++) {
         __asm__ volatile("vmovdqu (%0), %%ymm4\n\tvmovdqu 32(%0), %%ymm5\n\t"
                          "vmovdqu 64(%0), %%ymm6\n\tvmovdqu 96(%0), %%ymm7\n\t"
