@@ -8,7 +8,7 @@
 # State of cluster NAME, under build/cluster/NAME/:
 #   nodeN.pid    process id and start time of the machine; both, so that no other process that got
 #                the same id later is ever taken for it
-#   nodeN.log    the serial line; stays when the node ends
+#   nodeN.log    the serial line; stays when the node ends; before-nodeN.log: of its life before
 #   nodeN.qemu   what QEMU itself said
 #   nodeN.qmp    QEMU's control socket
 #   nodeN.console, .console-lock   its socket to the serial line; who types there

@@ -189,6 +189,9 @@ start_node() {
     fi
     # A socket here belongs to a machine that was killed: a running one was looked for before.
     remove_running_files "$node"
+    if [ -s "$state/node$node.log" ]; then
+        mv "$state/node$node.log" "$state/before-node$node.log"
+    fi
     : >"$state/node$node.log"
     machine[node]= # there will be something to end
     setsid "$top/deploy/boot.sh" --boot "$(machine_boot)" --memory "$memory" \
