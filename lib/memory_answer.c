@@ -150,9 +150,9 @@ corvus_error_t memory_clean(struct memory_manager *manager, uint64_t offset, uin
                sequence);
 }
 
-corvus_error_t memory_may_cache(struct memory_manager *manager, bool may_cache)
+corvus_error_t memory_cache(struct memory_manager *manager, uint64_t what)
 {
     return send(manager, (struct outbox_message){.id = MESSAGE_pager_cache,
                                                  .word_count = 2,
-                                                 .words = {[1] = may_cache}});
+                                                 .words = {[1] = what}});
 }

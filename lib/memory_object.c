@@ -354,6 +354,14 @@ static void on_terminate(uint64_t label, uint64_t incarnation)
         end(manager, false);
 }
 
+static void on_idle(uint64_t label, uint64_t incarnation)
+{
+    struct memory_manager *manager = sender(label, incarnation);
+
+    if (manager != NULL && manager->object->functions->idle != NULL)
+        manager->object->functions->idle(manager);
+}
+
 static void on_refused(uint64_t label, uint32_t id)
 {
     (void)label;
@@ -368,6 +376,7 @@ static const struct memory_object_operations operations = {
     .pager_data_unlock = on_data_unlock,
     .pager_lock_completed = on_lock_completed,
     .pager_terminate = on_terminate,
+    .pager_idle = on_idle,
     .refused = on_refused,
 };
 

@@ -41,6 +41,9 @@ struct memory_object_functions {
     // What memory_lock, memory_flush or memory_clean asked for is done. May be NULL.
     void (*lock_completed)(struct memory_manager *manager, uint64_t sequence, uint64_t offset,
                            uint64_t length, uint64_t held);
+    // Told PAGER_CACHE_IDLE, the manager has nobody who uses the object, and lets nobody use it
+    // again. May be NULL.
+    void (*idle)(struct memory_manager *manager);
     // The manager has forgotten the object, or (`died`) is no more, or cannot be reached: what it
     // had not sent back is lost. The pointer is not valid any more afterwards. May be NULL.
     void (*terminate)(struct memory_manager *manager, bool died);
@@ -119,7 +122,8 @@ corvus_error_t memory_flush(struct memory_manager *manager, uint64_t offset, uin
                             uint64_t *sequence);
 corvus_error_t memory_clean(struct memory_manager *manager, uint64_t offset, uint64_t length,
                             uint64_t *sequence);
-corvus_error_t memory_may_cache(struct memory_manager *manager, bool may_cache);
+// PAGER_CACHE_*.
+corvus_error_t memory_cache(struct memory_manager *manager, uint64_t what);
 
 // --- Serving ----------------------------------------------------------------------------------
 

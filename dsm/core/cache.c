@@ -12,17 +12,26 @@ static uint8_t bit_of(const struct dsm_cache *cache)
 
 // --- To a cache ---------------------------------------------------------------------------
 
-void cache_demand(struct page *page, uint8_t caches, enum dsm_demand what)
+void cache_demand_again(struct page *page)
 {
     struct dsm *dsm = page->segment->dsm;
 
-    page->awaited = caches;
-    page->demand = what;
-    page->demand_number = ++dsm->last_demand;
+    page->unasked_at = dsm->now;
     for (unsigned i = 0; i < DSM_CACHES_MAX; i++)
-        if ((caches & 1u << i) != 0)
+        if ((page->unasked & 1u << i) != 0 &&
             dsm->operations->demand(dsm->context, page->segment->caches[i]->owner,
-                                    page->demand_number, page->link.key, what);
+                                    page->demand_number, page->link.key, page->demand))
+            page->unasked &= (uint8_t)~(1u << i);
+}
+
+void cache_demand(struct page *page, uint8_t caches, enum dsm_demand what)
+{
+    page->awaited = page->unasked = caches;
+    page->demand = what;
+    page->demand_number = ++page->segment->dsm->last_demand;
+    cache_demand_again(page);
+    if (page->unasked != 0)
+        page_watch(page);
 }
 
 void cache_fail(struct page *page, struct waiter *waiter, corvus_error_t reason)
@@ -152,6 +161,7 @@ static void leave_page(struct page *page, void *argument)
         page->readers &= (uint8_t)~self;
         page->writer &= (uint8_t)~self;
         page->awaited &= (uint8_t)~self;
+        page->unasked &= (uint8_t)~self;
         if (!page->owner && !page_has_data(page))
             page->access = DSM_NONE;
     }

@@ -137,8 +137,10 @@ struct page {
 
     uint8_t readers, writer; // caches, as bits; the writer is not among the readers
     uint8_t awaited;         // caches that have been asked for something
+    uint8_t unasked;         // those of them that could not be, for want of memory
     enum dsm_demand demand;
     uint64_t demand_number;
+    uint64_t unasked_at;
     struct waiter *waiters;
     struct wish wish;
 
@@ -396,6 +398,8 @@ void arrivals_show(struct dsm *dsm);    // the message has been read
 void cache_provide(struct page *page, struct waiter *waiter);
 void cache_fail(struct page *page, struct waiter *waiter, corvus_error_t reason);
 void cache_demand(struct page *page, uint8_t caches, enum dsm_demand what);
+// Asks those that could not be asked.
+void cache_demand_again(struct page *page);
 
 // --- store.c ------------------------------------------------------------------------------------
 

@@ -95,6 +95,8 @@ void page_watch(struct page *page)
     }
     if (page->waiters != NULL)
         due = page->requested_at + dsm->settings.repeat_ns;
+    if (page->unasked != 0 && page->unasked_at + dsm->settings.repeat_ns < due)
+        due = page->unasked_at + dsm->settings.repeat_ns;
     if (page->handed.node != 0 && page->handed.at + dsm->settings.repeat_ns < due)
         due = page->handed.at + dsm->settings.repeat_ns;
     if (is_held(page) && page->came + dsm->settings.hold_ns < due)
@@ -139,6 +141,8 @@ void page_due(struct page *page)
     }
     if (page->handed.node != 0 && page->handed.at + dsm->settings.repeat_ns <= dsm->now)
         transfer_resend(page, page->handed.txn);
+    if (page->unasked != 0 && page->unasked_at + dsm->settings.repeat_ns <= dsm->now)
+        cache_demand_again(page);
     page_run(page);
     page_watch(page);
 }

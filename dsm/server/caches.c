@@ -26,7 +26,8 @@ struct cache {
     struct demand *demands;
     struct demand *asking; // not asked yet; NULL: none
     struct cache *next_asking;
-    bool may_keep; // it was told that it may
+    uint64_t told; // PAGER_CACHE_*
+    bool idle;     // nobody uses it any more, it says
 };
 
 static struct cache *asking; // those with something that is not asked yet
@@ -73,33 +74,36 @@ static void stop_asking(struct cache *cache)
     cache->asking = NULL;
 }
 
-static void ask(struct cache *cache)
+// False: there was no memory for the question.
+static bool ask(struct cache *cache)
 {
     struct demand *one = cache->asking;
     corvus_error_t error;
 
     if (one == NULL)
-        return;
-    stop_asking(cache);
+        return true;
     uint64_t offset = one->page * DSM_PAGE_BYTES, length = (uint64_t)one->count * DSM_PAGE_BYTES;
     if (one->what == DSM_CLEAN)
         error = memory_lock(cache->manager, offset, length, ACCESS_WRITE,
                             PAGER_RETURN | PAGER_COMPLETE, &one->sequence);
     else
         error = memory_flush(cache->manager, offset, length, &one->sequence);
-    // A manager that cannot be reached ends, and with it what was asked of it. Without memory for
-    // the question the core's own repetition finds better times.
+    if (error == ERR_NO_MEMORY)
+        return false;
+    stop_asking(cache);
+    // A manager that cannot be reached ends, and with it what was asked of it.
     if (error != ERR_OK) {
         free(one);
-        return;
+        return true;
     }
     pages_cache_counts.demanded += one->count;
     pages_cache_counts.demand_messages++;
     one->next = cache->demands;
     cache->demands = one;
+    return true;
 }
 
-static void demand(void *context, void *owner, uint64_t number, uint64_t page, enum dsm_demand what)
+static bool demand(void *context, void *owner, uint64_t number, uint64_t page, enum dsm_demand what)
 {
     struct cache *cache = owner;
     struct demand *one = cache->asking;
@@ -110,13 +114,14 @@ static void demand(void *context, void *owner, uint64_t number, uint64_t page, e
         answer();
     if (one != NULL &&
         (one->what != what || one->page + one->count != page || one->count == DSM_BLOCK_PAGES)) {
-        ask(cache);
+        if (!ask(cache))
+            return false;
         one = NULL;
     }
     if (one == NULL) {
         one = calloc(1, sizeof *one);
         if (one == NULL)
-            return;
+            return false;
         one->page = page;
         one->what = what;
         cache->asking = one;
@@ -124,24 +129,35 @@ static void demand(void *context, void *owner, uint64_t number, uint64_t page, e
         asking = cache;
     }
     one->numbers[one->count++] = number;
+    return true;
 }
 
 // --- The core's answers
 // -----------------------------------------------------------------------------
 
+bool pages_ask_managers(void)
+{
+    struct cache *next;
+
+    for (struct cache *cache = asking; cache != NULL; cache = next) {
+        next = cache->next_asking;
+        (void)ask(cache);
+    }
+    return asking == NULL;
+}
+
 static void flush(void *context)
 {
     (void)context;
     answer();
-    while (asking != NULL)
-        ask(asking);
+    (void)pages_ask_managers();
 }
 
 // What was said before goes first.
 static void say_all(struct cache *cache)
 {
     answer();
-    ask(cache);
+    (void)ask(cache);
 }
 
 static void begin_answer(struct cache *cache, uint64_t sequence, uint64_t page, bool write)
@@ -216,11 +232,11 @@ static void tell_time(void)
 static bool follow(struct memory_manager *manager, const struct segment *segment)
 {
     struct cache *cache = memory_manager_context(manager);
-    bool told =
-        cache->may_keep == segment->named || memory_may_cache(manager, segment->named) == ERR_OK;
+    uint64_t what = segment->named ? PAGER_CACHE_KEEP : PAGER_CACHE_IDLE;
+    bool told = cache->told == what || memory_cache(manager, what) == ERR_OK;
 
     if (told)
-        cache->may_keep = segment->named;
+        cache->told = what;
     return told;
 }
 
@@ -331,6 +347,23 @@ static void lock_completed(struct memory_manager *manager, uint64_t sequence, ui
     free(demand);
 }
 
+// What is in no use on any node, and has no name, ends, and the pages of all caches with it.
+static void idle(struct memory_manager *manager)
+{
+    const struct memory_object *object = memory_manager_object(manager);
+    struct segment *segment = memory_object_context(object);
+    struct cache *cache = memory_manager_context(manager);
+
+    cache->idle = cache->told == PAGER_CACHE_IDLE;
+    manager = NULL;
+    while ((manager = memory_manager_next(object, manager)) != NULL) {
+        cache = memory_manager_context(manager);
+        if (!cache->idle)
+            return;
+    }
+    pages_idle(segment);
+}
+
 static void close_cache(struct cache *cache)
 {
     if (joined.cache == cache)
@@ -369,5 +402,6 @@ const struct memory_object_functions pages_functions = {
     .data_write = data_write,
     .data_unlock = data_unlock,
     .lock_completed = lock_completed,
+    .idle = idle,
     .terminate = terminate,
 };

@@ -164,6 +164,8 @@ static corvus_error_t open_segment(uint64_t label, uint64_t number, uint64_t fla
     (void)size;
     if (flags != 0)
         return ERR_INVALID_ARGUMENT;
+    if (pages_is_idle(number))
+        return ERR_NOT_FOUND;
     if (segment == NULL || !holds(segment) || !directory_serves(directory))
         return hold(answer_open, number);
     call = call_begin(answer_open);

@@ -23,6 +23,7 @@
 // Links lose nothing while they are up; only a node that is out of memory drops what it is told. On
 // a busy machine answers take long, and pages said again make them longer.
 #define REPEAT_NS 500000000ull
+#define ASK_AGAIN_NS 10000000ull
 // A node that leaves a view finds out by itself within this time (its links die with the others').
 #define FENCE_NS 500000000ull
 
@@ -59,6 +60,22 @@ static void close_object(struct segment *segment)
         pages_cache_closed(manager);
     memory_object_destroy(segment->object);
     segment->object = NULL;
+    segment->idle = false;
+}
+
+void pages_idle(struct segment *segment)
+{
+    if (segment->idle)
+        return;
+    segment->idle = true;
+    following = true;
+}
+
+bool pages_is_idle(uint64_t number)
+{
+    const struct segment *segment = pages_segment(number);
+
+    return segment != NULL && segment->idle;
 }
 
 static void forget(struct segment **place)
@@ -129,15 +146,15 @@ static void follow_directory(void)
             resize(segment, entry);
             segment->named = entry->links != 0;
         }
-        // A node that was away is held to have closed all.
+        // A node that was away is held to have closed all; and what is said in a minority is lost.
         if (segment != NULL && segment->object != NULL &&
-            !directory_has_node(&entry->holders, this_node.number))
+            segment->idle == directory_has_node(&entry->holders, this_node.number))
             following = true;
     }
     telling = true;
 }
 
-// A segment without a name is to go with the last who has it open: no cache may keep it.
+// A segment without a name is to go with the last who has it open.
 static void tell_caches(void)
 {
     telling = false;
@@ -216,8 +233,10 @@ static void no_senders(struct source *source, struct message *message)
         pages_opened(segment->number);
         return;
     }
+    bool idle = segment->idle; // then it has been told
     close_object(segment);
-    names_closed(segment->number);
+    if (!idle)
+        names_closed(segment->number);
 }
 
 // --- Other nodes
@@ -292,14 +311,41 @@ static void mind_memory(void)
             hear_managers(segment);
 }
 
+// A segment of which the directory does not know what this node does with it, and that it has not
+// been told in this round.
+static struct segment *next_to_tell(unsigned round)
+{
+    struct segment *segment = segments;
+
+    for (; segment != NULL; segment = segment->next) {
+        const struct directory_segment *entry = directory_segment(directory, segment->number);
+        if (segment->object != NULL && entry != NULL && segment->told != round &&
+            segment->idle == directory_has_node(&entry->holders, this_node.number))
+            return segment;
+    }
+    return NULL;
+}
+
+// When it is told, segments may go at once.
+static void tell_directory(void)
+{
+    static unsigned round;
+    struct segment *segment;
+
+    following = false;
+    round++;
+    while ((segment = next_to_tell(round)) != NULL) {
+        segment->told = round;
+        (segment->idle ? names_closed : names_hold)(segment->number);
+    }
+}
+
 static uint64_t step(uint64_t now)
 {
-    if (following) {
-        following = false;
-        for (const struct segment *segment = segments; segment != NULL; segment = segment->next)
-            if (segment->object != NULL)
-                names_hold(segment->number);
-    }
+    uint64_t again = pages_ask_managers() ? UINT64_MAX : now + ASK_AGAIN_NS;
+
+    if (following)
+        tell_directory();
     if (telling)
         tell_caches();
     if (dsm_next(pages_core) <= now)
@@ -307,7 +353,7 @@ static uint64_t step(uint64_t now)
     mind_memory();
     tell_loss();
     pages_take_events();
-    return dsm_next(pages_core);
+    return dsm_next(pages_core) < again ? dsm_next(pages_core) : again;
 }
 
 corvus_error_t pages_start(void)

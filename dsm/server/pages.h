@@ -13,6 +13,8 @@ struct segment {
     struct memory_object *object;
     uint64_t number, pages, generation;
     bool named; // it stays when nobody has it open
+    unsigned told; // of pages.c: when the directory was told what this node does with it
+    bool idle;  // it has no name, and nobody on this node uses what its caches have of it
 };
 
 extern struct dsm *pages_core;
@@ -24,14 +26,19 @@ struct segment *pages_segment(uint64_t number);
 // segment.
 extern const struct memory_object_functions pages_functions;
 extern const struct dsm_operations pages_answers;
-// Tells the object's cache managers whether they may keep pages when nobody has it open: as long as
-// the segment has a name. They have the node's memory, this server has little. False: no memory, to
-// be done again.
+// Tells the object's cache managers that they may keep pages when nobody has it open: they have the
+// node's memory, this server has little. If the segment has no name any more, they are to say when
+// that is so. False: no memory, to be done again.
 bool pages_caches_follow(const struct segment *segment);
+// They all have said so.
+void pages_idle(struct segment *segment);
 // What cache managers were asked for, and what they have returned: pages, and messages.
 extern struct cache_counts {
     uint64_t demanded, demand_messages, returned, return_messages;
 } pages_cache_counts;
+
+// Asks what could not be asked before for want of memory. False: nor now.
+bool pages_ask_managers(void);
 
 // The object is about to be destroyed.
 void pages_cache_closed(struct memory_manager *manager);

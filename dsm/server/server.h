@@ -107,6 +107,8 @@ void pages_follow_directory(void);
 // called when one has been.
 corvus_error_t pages_object(uint64_t segment, port_name_t *receive);
 void pages_opened(uint64_t segment);
+// It has no name, and nobody on this node may use it any more.
+bool pages_is_idle(uint64_t segment);
 // Of a segment that is about to go: its counters stay in the sums.
 void pages_keep_counters(uint64_t segment);
 // Counters in the order of segments.h. False: there is no such segment.

@@ -19,6 +19,13 @@
 #define PAGER_PRECIOUS                                                                             \
     1u // the pager keeps no copy: when the page goes it is sent back, changed or not
 
+// What becomes of pages when nothing maps the object any more.
+#define PAGER_CACHE_NOT  0u // they go back, and the object is forgotten
+#define PAGER_CACHE_KEEP 1u // they may be kept
+// They may be kept, and the cache manager says pager_idle, so that a pager that wants them no more
+// can end the object without their being sent back first. A manager may also let them go.
+#define PAGER_CACHE_IDLE 2u
+
 // Flags of pager_data_lock.
 #define PAGER_RETURN   1u // changed (and precious) data are sent first, by pager_data_write
 #define PAGER_COMPLETE 2u // pager_lock_completed is sent when it has been done

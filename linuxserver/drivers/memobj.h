@@ -128,13 +128,15 @@ struct memobj_object {
     unsigned int users;  // open files
     unsigned int busy;   // who must find it still there for a moment
     int error;           // negative error number: it is dead, or refused; 0: it is well
-    bool may_cache, terminating;
+    u8 caching;          // PAGER_CACHE_*
+    bool idle;           // and it has said so: nobody uses it any more
+    bool terminating;
     struct xarray pages;
     unsigned long page_count;
     struct memobj_ahead reading, writing;
     wait_queue_head_t wait;  // for its end, or for its messages to be sent
     struct send_queue queue; // to the pager
-    struct memobj_message begin, end;
+    struct memobj_message begin, rest, end;
     struct memobj_run *run; // not in the queue yet: the next to go there; NULL: none
     u64 gathered;           // the pager's request whose pages go back together; 0: none
     struct list_head requests;
@@ -164,6 +166,8 @@ void memobj_object_close(struct memobj_object *object);
 
 struct memobj_object *memobj_object_of_label(u64 label);
 struct memobj_object *memobj_object_of_port(u32 name);
+// What becomes of its pages when nobody has it open, PAGER_CACHE_*. False: nonsense.
+bool memobj_object_cache(struct memobj_object *object, u64 what);
 // Its pager has died (-EPIPE) or does not want us (-EACCES): all that is cached goes.
 void memobj_object_fail(struct memobj_object *object, int error);
 

@@ -57,11 +57,8 @@ static bool handle(struct memobj_object *object, const struct message_exchange *
         object->counts.late++;
         return true;
     }
-    if (id == MESSAGE_pager_cache) {
-        object->may_cache = words[1] == 1;
-        memobj_care(object);
-        return words[1] <= 1;
-    }
+    if (id == MESSAGE_pager_cache)
+        return memobj_object_cache(object, words[1]);
     if (id == MESSAGE_pager_flush_request || id == MESSAGE_pager_clean_request ||
         (id == MESSAGE_pager_data_lock && words[1] & PAGER_SEQUENCE_OWN))
         return memobj_request_add(object, id, words);

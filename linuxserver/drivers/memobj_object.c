@@ -187,6 +187,7 @@ static struct memobj_object *allocate(u32 port, u64 port_id)
     send_queue_begin(&object->queue, &memobj_send_kind);
     INIT_LIST_HEAD(&object->requests);
     INIT_LIST_HEAD(&object->begin.link);
+    INIT_LIST_HEAD(&object->rest.link);
     INIT_LIST_HEAD(&object->end.link);
     init_waitqueue_head(&object->wait);
     xa_init(&object->pages);
@@ -241,6 +242,9 @@ static struct memobj_object *find_or_make(u32 port, u64 port_id)
     memobj_deallocate(port);
     if (object->error != 0)
         return ERR_PTR(object->error);
+    // Its name went while it was looked up.
+    if (object->idle)
+        return ERR_PTR(-ENOENT);
     object->users++;
     return object;
 }
@@ -277,8 +281,18 @@ void memobj_object_close(struct memobj_object *object)
         return;
     // What nobody has open may not keep others from being opened.
     if (object_count > MEMOBJ_OBJECTS_MAX / 2)
-        object->may_cache = false;
+        object->caching = PAGER_CACHE_NOT;
     memobj_care(object);
+}
+
+bool memobj_object_cache(struct memobj_object *object, u64 what)
+{
+    if (what > PAGER_CACHE_IDLE)
+        return false;
+    object->caching = (u8)what;
+    object->idle &= what == PAGER_CACHE_IDLE;
+    memobj_care(object);
+    return true;
 }
 
 void memobj_object_fail(struct memobj_object *object, int error)
@@ -330,10 +344,26 @@ static void send_end(struct memobj_object *object)
     memobj_send(object, message);
 }
 
+// The pager may want what is cached no more.
+static void say_idle(struct memobj_object *object)
+{
+    struct memobj_message *message = &object->rest;
+
+    if (object->caching != PAGER_CACHE_IDLE || object->idle || object->users != 0 ||
+        object->busy != 0 || object->error != 0 || !list_empty(&message->link))
+        return;
+    object->idle = true;
+    message->id = MESSAGE_pager_idle;
+    message->words = 1;
+    message->word[0] = object->incarnation;
+    message->sent = nothing;
+    memobj_send(object, message);
+}
+
 static bool is_wanted(const struct memobj_object *object)
 {
     return object->users != 0 || object->busy != 0 ||
-           (object->may_cache && object->page_count != 0 && object->error == 0);
+           (object->caching != PAGER_CACHE_NOT && object->page_count != 0 && object->error == 0);
 }
 
 u64 memobj_object_tend(struct memobj_object *object)
@@ -350,8 +380,10 @@ u64 memobj_object_tend(struct memobj_object *object)
     until = memobj_requests_work(object);
     if (until == 0 && object->queue.stuck)
         until = soon;
-    if (is_wanted(object))
+    if (is_wanted(object)) {
+        say_idle(object);
         return until;
+    }
     if (!list_empty(&object->requests) || !drop_pages(object))
         return soon;
     if (is_wanted(object)) // it may have slept

@@ -70,12 +70,12 @@ static void on_clean(uint64_t label, uint64_t incarnation, uint64_t sequence, ui
         vm_clean_request(&core, object, sequence, offset, length);
 }
 
-static void on_cache(uint64_t label, uint64_t incarnation, uint64_t may_cache)
+static void on_cache(uint64_t label, uint64_t incarnation, uint64_t what)
 {
     struct vm_object *object = object_of(label, incarnation);
 
     if (object != NULL)
-        vm_cache(&core, object, may_cache);
+        vm_cache(&core, object, what);
 }
 
 static void on_refused(uint64_t label, uint32_t id)

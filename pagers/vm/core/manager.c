@@ -311,13 +311,13 @@ void vm_clean_request(struct vm_core *core, struct vm_object *object, uint64_t s
                                .clean = true});
 }
 
-void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t may_cache)
+void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t what)
 {
-    if (may_cache > 1 || object->kind != VM_EXTERNAL) {
+    if (what > PAGER_CACHE_IDLE || object->kind != VM_EXTERNAL) {
         nonsense(core);
         return;
     }
-    object->may_cache = may_cache != 0;
+    object->may_cache = what == PAGER_CACHE_KEEP; // what is to end may as well go
     if (!object->may_cache)
         vm_object_uncache(core, object);
     run(core);

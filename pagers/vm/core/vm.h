@@ -299,7 +299,8 @@ void vm_flush_request(struct vm_core *core, struct vm_object *object, uint64_t s
                       uint64_t offset, uint64_t bytes);
 void vm_clean_request(struct vm_core *core, struct vm_object *object, uint64_t sequence,
                       uint64_t offset, uint64_t bytes);
-void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t may_cache);
+// PAGER_CACHE_*.
+void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t what);
 // Its pager is dead, or takes no messages: whoever waits gets `reason`, and so does every later
 // fault.
 void vm_object_died(struct vm_core *core, struct vm_object *object, corvus_error_t reason);

@@ -42,7 +42,7 @@ static void tell_steps(int pid)
     struct migrate_entry entry = {0}, found = {0};
 
     for (; ioctl(device(), MIGRATE_LIST, &entry) == 0;
-         entry = (struct migrate_entry){.index = entry.index + 1})
+         entry = (struct migrate_entry){.index = entry.index})
         if (entry.pid == pid && entry.away != 0)
             found = entry;
     if (found.pid != pid) {

@@ -63,8 +63,8 @@ class Cluster:
         except subprocess.TimeoutExpired as error:
             raise Failure(f"{' '.join(words)!r} is not done after {PATIENCE} seconds") from error
         if done.returncode != 0:
-            last = (done.stderr + done.stdout).strip().split("\n")[-1]
-            raise Failure(f"{' '.join(words)!r}: {last}")
+            said = (done.stderr.strip() or done.stdout.strip()).split("\n")[-1]
+            raise Failure(f"{' '.join(words)!r}: status {done.returncode}: {said}")
         return done.stdout
 
     def shell(self, node, script, *words):
