@@ -136,6 +136,14 @@ static void flush(uint64_t label, uint64_t mine, uint64_t number, uint64_t offse
     complete(number, offset, length);
 }
 
+// It keeps what it has until it ends.
+static void may_keep(uint64_t label, uint64_t mine, uint64_t what)
+{
+    (void)label;
+    (void)mine;
+    (void)what;
+}
+
 static void refused(uint64_t label, uint32_t id)
 {
     (void)label;
@@ -149,6 +157,7 @@ static const struct memory_request_operations operations = {
     .pager_data_error = error,
     .pager_data_lock = lock_pages,
     .pager_flush_request = flush,
+    .pager_cache = may_keep,
     .refused = refused,
 };
 

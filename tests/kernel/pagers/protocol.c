@@ -184,7 +184,7 @@ static unsigned send_nonsense(struct hand_pager *p, uint64_t open)
     sent += pager_flush_request(p->request, i, 7, 0, PAGE_BYTES, d) == ERR_OK; // not its number
     sent += pager_flush_request(p->request, i, OWN, far, far, d) == ERR_OK;
     sent += pager_clean_request(p->request, i, OWN, 3, PAGE_BYTES, d) == ERR_OK;
-    sent += pager_cache(p->request, i, 2, d) == ERR_OK;
+    sent += pager_cache(p->request, i, 3, d) == ERR_OK;
     sent += pager_init(p->request, i, 0, copy_send(p->send), copy_send(p->send), d) == ERR_OK;
     struct message odd = {.tag = 1, .destination = p->request, .id = MESSAGE_pager_data_provided};
     sent += msg_send(&odd, TIMEOUT_NONE) == ERR_OK;

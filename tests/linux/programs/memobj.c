@@ -364,6 +364,58 @@ TEST(cache, "pages are kept without a user, if the pager says so, until it says 
     RECEIVE(object, MESSAGE_pager_terminate);
 }
 
+static void forget_file(struct object *object)
+{
+    SUCCEED(munmap(object->map, object->size));
+    SUCCEED(close(object->file));
+}
+
+static void open_again(struct object *object)
+{
+    object->file = SUCCEED(map_object(object->send, object->size));
+    object_map(object);
+}
+
+TEST(idle, "without a user it is idle, says so, and takes no other one until it may")
+{
+    struct object *object = object_make(2);
+    load(object, 0, 0, 1);
+    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    REQUIRE(!object_receive(object, 20)); // it is in use
+    *word_of(object, 0) = 9;
+    forget_file(object);
+    RECEIVE(object, MESSAGE_pager_idle);
+    REQUIRE_EQUAL(map_object(object->send, PAGE), -1);
+    REQUIRE_EQUAL(errno, ENOENT);
+    ZERO(pager_cache(object->request, object->incarnation, 1, soon()));
+    sleep_ms(20);
+    open_again(object);
+    REQUIRE_EQUAL(*word_of(object, 0), 9);
+    forget_file(object);
+    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    RECEIVE(object, MESSAGE_pager_idle);
+    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    REQUIRE(!object_receive(object, 20)); // it knows
+    flush(object, FIRST_OWN_SEQUENCE, 0, 2);
+    REQUIRE_EQUAL(RECEIVE(object, MESSAGE_pager_data_write)[4], 1);
+    RECEIVE(object, MESSAGE_pager_lock_completed);
+    RECEIVE(object, MESSAGE_pager_terminate); // nothing is cached
+}
+
+TEST(idle_end, "what is idle goes with its object, and sends nothing back")
+{
+    for (int i = 0; i < 600; i++) { // more than there may be
+        struct object *object = object_make(1);
+        load(object, 0, 0, 1);
+        *word_of(object, 0) = 9;
+        ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+        forget_file(object);
+        RECEIVE(object, MESSAGE_pager_idle);
+        ZERO(task_deallocate_right(NAME_TASK_SELF, object->receive));
+        free(object);
+    }
+}
+
 // Uses page after page: the pager is asked for more and more of them at once.
 static void use_in_order(bool writes)
 {

@@ -113,7 +113,7 @@ TEST(ranges, "flush, clean and lock of ranges that are none, and of ones without
     IS_NONSENSE(object, pager_data_lock(port, us, own, 0, 0, 0, 0, soon()));
     IS_NONSENSE(object, pager_data_lock(port, us, own, 0, PAGE, 8, 0, soon()));
     IS_NONSENSE(object, pager_data_lock(port, us, own, 0, PAGE, 0, 4, soon()));
-    IS_NONSENSE(object, pager_cache(port, us, 2, soon()));
+    IS_NONSENSE(object, pager_cache(port, us, 3, soon()));
     REQUIRE_EQUAL(*word_of(object, 0), 1);
     uint64_t most = INT64_MAX - (PAGE - 1);
     ZERO(pager_clean_request(port, us, own, 0, most, soon()));
