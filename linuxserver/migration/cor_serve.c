@@ -12,6 +12,7 @@
 #define THREADS     4u
 #define BACKLOG     65536u // requests; nobody who keeps to the protocol comes near it
 #define TESTS_FIRST BIT_ULL(63)
+#define PIECE_PAGES 16u // in a message, at most
 
 struct cor_serve_counts cor_serve_counts;
 
@@ -245,10 +246,10 @@ static void do_touch(const struct request *request, const struct cor_export *exp
     answer(request, words, worker->room, bytes);
 }
 
-static void do_fetch(const struct request *request, const struct cor_export *export,
-                     struct worker *worker)
+static void send_pages(const struct request *request, const struct cor_export *export,
+                       struct worker *worker, u64 mask)
 {
-    u64 block = request->words[1], mask = request->words[2];
+    u64 block = request->words[1];
     u64 words[MIGRATION_WORDS] = {request->words[0], block};
     struct cor_pages pages = {.failed_mask = mask};
 
@@ -257,13 +258,31 @@ static void do_fetch(const struct request *request, const struct cor_export *exp
     words[2] = pages.data_mask;
     words[3] = pages.zero_mask;
     words[4] = pages.failed_mask;
-    cor_serve_counts.requests++;
     cor_serve_counts.pages += hweight64(pages.data_mask);
     cor_serve_counts.zero += hweight64(pages.zero_mask);
     cor_serve_counts.failed += hweight64(pages.failed_mask);
     while (migration_send(request->node, COR_PAGES, words, pages.data, pages.bytes) == -ENOMEM)
         schedule_timeout_idle(1);
     cor_pages_put(&pages);
+}
+
+// In several messages: the network server has PIECE_PAGES and more under way at a time, and what
+// somebody waits for is not behind a whole block.
+static void do_fetch(const struct request *request, const struct cor_export *export,
+                     struct worker *worker)
+{
+    u64 mask = request->words[2];
+
+    cor_serve_counts.requests++;
+    while (mask != 0) {
+        u64 piece = 0;
+
+        for (unsigned int i = 0; i < PIECE_PAGES && mask != 0; i++) {
+            piece |= mask & -mask;
+            mask &= mask - 1;
+        }
+        send_pages(request, export, worker, piece);
+    }
 }
 
 static void do_free(const struct request *request, const struct cor_export *export)

@@ -102,7 +102,7 @@ def main():
     arguments = parser.parse_args()
     spaces = {int(text.split("=")[0], 16): text.split("=")[1] for text in arguments.space}
     build = arguments.build
-    components = [Elf("microkernel", f"{build}/kernel/corvus.elf"), Elf("Linux", f"{build}/linux/linux.elf"),
+    components = [Elf("microkernel", f"{build}/kernel/corvus.elf"), Elf("Linux", f"{build}/linux/vmlinux"),
                   Elf("netipc", f"{build}/netipc/netipc.elf"), Elf("dsm", f"{build}/dsm/dsm.elf")]
     for node in arguments.node:
         monitor = Monitor(f"build/cluster/{arguments.name}/node{node}.qmp")
