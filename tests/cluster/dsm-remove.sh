@@ -64,13 +64,14 @@ again_and_again() {
 # hold FILE: node 2 has it open until it is told to read it.
 hold() {
     node 2 sh -c 'rm -f /tmp/read /tmp/sum; mkfifo /tmp/read
-        (exec 3<"$1"; read -r line </tmp/read; sha256sum <&3 >/tmp/sum) >/dev/null 2>&1 </dev/null &
+        (exec 3<"$1"; read -r line </tmp/read; sha256sum <&3 >/tmp/read-sum; mv /tmp/read-sum /tmp/sum) \
+            >/dev/null 2>&1 </dev/null &
         until ls -l /proc/[0-9]*/fd | grep -q "$1"; do sleep 0.1; done' - "$1"
 }
 
-# let_go: it reads and closes.
+# let_go: it reads, if it can, and closes.
 let_go() {
-    node 2 sh -c 'echo go >/tmp/read; until [ -s /tmp/sum ]; do sleep 0.1; done; cat /tmp/sum'
+    node 2 sh -c 'echo go >/tmp/read; until [ -e /tmp/sum ]; do sleep 0.1; done; cat /tmp/sum'
 }
 
 reads_right() {
