@@ -93,6 +93,7 @@ void page_free(struct page *page)
     page_drop_handed(page);
     page->requested = DSM_NONE;
     page->wish.kind = 0;
+    page->unasked = 0;
     page_watch(page);
     store_forget(page);
     arrival_forget(page);
