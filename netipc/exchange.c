@@ -14,6 +14,7 @@
 #define HEARTBEAT_NS 100000000ull
 #define SUSPECT_NS   500000000ull
 #define DEAD_NS      2000000000ull
+#define UNREACHED_NS 400000000ull // longer than that; less than what DSM servers wait (FENCE_NS)
 #define TICK_NS      50000000ull
 
 struct core *exchange_core;
@@ -87,6 +88,7 @@ bool exchange_start(const struct server_context *context)
         .heartbeat_ns = HEARTBEAT_NS * node->patience,
         .suspect_ns = SUSPECT_NS * node->patience,
         .dead_ns = DEAD_NS * node->patience,
+        .unreached_ns = DEAD_NS * node->patience + UNREACHED_NS,
         .keeps_memory = true,
         .identity.self = {.node = node->number,
                           .cluster_size = node->nodes,

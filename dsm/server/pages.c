@@ -24,7 +24,8 @@
 // a busy machine answers take long, and pages said again make them longer.
 #define REPEAT_NS 500000000ull
 #define ASK_AGAIN_NS 10000000ull
-// A node that leaves a view finds out by itself within this time (its links die with the others').
+// A node that leaves a view finds out by itself within this time: both ends of a session end it
+// nearly together (netipc/core/core.h, unreached_ns).
 #define FENCE_NS 500000000ull
 
 struct dsm *pages_core;

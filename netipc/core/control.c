@@ -53,7 +53,8 @@ void control_received(struct peer *peer, const struct control *control)
     case CONTROL_UNPIN:
         pin_remove(peer, control->home, control->number, control->generation, control->serial);
         break;
-    default: // CONTROL_PING: that it came is all it says
+    default: // CONTROL_PING
+        peer_ping_received(peer, control->number, control->generation);
         break;
     }
 }

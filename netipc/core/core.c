@@ -97,6 +97,31 @@ static struct peer *peer_make(struct core *core, uint32_t node)
     return peer;
 }
 
+// A clock that goes around in 49 days, and is never 0.
+static uint32_t ping_number(uint64_t now_ns)
+{
+    return (uint32_t)(now_ns / 1000000) | 1;
+}
+
+static void peer_ping(struct peer *peer)
+{
+    peer->pinged_ns = peer->core->now_ns;
+    peer_control(peer, &(struct control){.kind = CONTROL_PING,
+                                         .number = ping_number(peer->pinged_ns),
+                                         .generation = peer->heard_number});
+}
+
+void peer_ping_received(struct peer *peer, uint32_t number, uint32_t heard)
+{
+    uint32_t age_ms = ping_number(peer->core->now_ns) - heard;
+    uint64_t age_ns = age_ms * 1000000ull;
+
+    peer->heard_number = number;
+    // What is said to be from the future, or from before the session, tells nothing.
+    if (heard != 0 && age_ns <= peer->core->now_ns - peer->reached_ns)
+        peer->reached_ns = peer->core->now_ns - age_ns;
+}
+
 void peer_begin(struct core_link *link, const struct secure_node *said)
 {
     struct core *core = link->core;
@@ -121,8 +146,10 @@ void peer_begin(struct core_link *link, const struct secure_node *said)
     core->live_peers = peer;
     core->live++;
     core->counters.sessions++;
+    peer->reached_ns = core->now_ns;
+    peer->heard_number = 0;
     // The responder knows by the first segment that this is not an old hello.
-    peer_control(peer, &(struct control){.kind = CONTROL_PING});
+    peer_ping(peer);
     OPERATION(core, peer_changed, peer->node, true, "");
 }
 
@@ -218,9 +245,14 @@ static void peer_tick(struct peer *peer)
         peer_end(peer, "nothing was heard of it for too long");
         return;
     }
+    if (core->now_ns - peer->reached_ns >= core->settings.unreached_ns) {
+        core->counters.silent++;
+        peer_end(peer, "it has not heard of this node for too long");
+        return;
+    }
     peer->suspect = unheard >= core->settings.suspect_ns;
-    if (core->now_ns - peer->link->spoken_ns >= core->settings.heartbeat_ns)
-        peer_control(peer, &(struct control){.kind = CONTROL_PING});
+    if (core->now_ns - peer->pinged_ns >= core->settings.heartbeat_ns)
+        peer_ping(peer);
 }
 
 // Links over which no session comes about.
@@ -241,7 +273,7 @@ void core_tick(struct core *core, uint64_t now_ns)
     core->now_ns = now_ns;
     for (struct core_link *link = core->links; link != NULL; link = link->next)
         if (link->opened_ns == 0)
-            link->opened_ns = link->heard_ns = link->spoken_ns = now_ns;
+            link->opened_ns = link->heard_ns = now_ns;
     end_mute_links(core);
     for (struct peer *peer = core->live_peers, *next; peer != NULL; peer = next) {
         next = peer->live_next;

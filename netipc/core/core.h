@@ -163,6 +163,10 @@ struct core_settings {
     uint64_t heartbeat_ns; // a peer hears of us at least so often
     uint64_t suspect_ns;   // unheard so long, it is suspect
     uint64_t dead_ns;      // and so long, it is dead
+    // So long it has not said that it has heard of us, it is dead, too: it may hold us for dead. At
+    // least dead_ns. So both ends of a session end it within the difference (Gray and Cheriton's
+    // leases, 1989), whatever is lost, and in whichever direction.
+    uint64_t unreached_ns;
     bool keeps_memory;     // some of what messages needed, for the next ones
 };
 

@@ -126,7 +126,7 @@ bool wire_read(enum segment_kind kind, const void *bytes, size_t count,
                struct wire_message *message);
 
 enum control_kind {
-    CONTROL_PING = 1, // "I am here"
+    CONTROL_PING = 1, // "I am here": number is my clock, generation the newest of yours that I heard
     CONTROL_RELEASE,  // importer → home: value credits come back
     CONTROL_DIED,     // home → importer: the port is no more; credits are given back all the same
     CONTROL_FORGET,   // home → importer: and all of them are back
@@ -160,7 +160,7 @@ struct core_link {
     bool initiator, closed;
     uint32_t expected;  // node, of the initiator
     uint32_t in_flight; // segments that core_sent will give back
-    uint64_t opened_ns, heard_ns, spoken_ns;
+    uint64_t opened_ns, heard_ns;
     bool processing;   // on the stack: not to be freed now
     uint8_t *incoming; // bytes as they come: a hello or a segment
     uint32_t incoming_bytes;
@@ -185,6 +185,9 @@ struct peer {
     uint64_t incarnation;
     uint32_t sessions;
     bool suspect, touched;
+    uint64_t pinged_ns;    // the last PING to it
+    uint64_t reached_ns;   // so new is what it says it has heard of this node; or its begin
+    uint32_t heard_number; // of its newest PING, 0: none
     const char *lost; // why the session ends as soon as it may; or NULL
     struct peer *touched_next;
     struct peer *live_next, **live_self; // of those with a session
@@ -214,6 +217,8 @@ void peer_end(struct peer *peer, const char *why);
 // the session may be under way.
 void peer_lose(struct peer *peer, const char *why);
 void peer_control(struct peer *peer, const struct control *control);
+// Its clock, and what it has heard of this node's.
+void peer_ping_received(struct peer *peer, uint32_t number, uint32_t heard);
 void peer_stream(struct peer *peer, struct stream *stream, struct segment_list *segments);
 void peer_pump(struct peer *peer);
 void peer_drop_output(struct peer *peer);

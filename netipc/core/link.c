@@ -111,7 +111,6 @@ bool link_transmit(struct core_link *link)
         return false;
     link->sealed = NULL;
     link->in_flight++;
-    link->spoken_ns = core->now_ns;
     core->counters.segments_sent++;
     core->counters.bytes_sent += segment->body;
     return true;
@@ -185,7 +184,7 @@ struct core_link *core_link_open(struct core *core, uint32_t node, void *link_ow
     link->owner = link_owner;
     link->initiator = node != CORE_NODE_NONE;
     link->expected = node;
-    link->opened_ns = link->heard_ns = link->spoken_ns = core->now_ns;
+    link->opened_ns = link->heard_ns = core->now_ns;
     link->incoming = malloc(SECURE_HELLO_BYTES);
     if (link->incoming == NULL || (link->initiator && !initiate(link))) {
         free(link->incoming);

@@ -83,6 +83,7 @@ struct world *world_begin(uint32_t count, uint64_t seed, uint32_t options)
         .heartbeat_ns = 100000000,
         .suspect_ns = 500000000,
         .dead_ns = 2000000000,
+        .unreached_ns = 2400000000,
     };
     world->nodes = world_obtain((count + 1) * sizeof *world->nodes);
     world->changes_between = world_obtain((count + 1) * (count + 1) * sizeof(uint32_t));

@@ -90,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .heartbeat_ns = 1,
         .suspect_ns = 10,
         .dead_ns = 20,
+        .unreached_ns = 20,
     };
 
     if (size == 0)

@@ -153,6 +153,38 @@ static void test_silence(void)
     tap_ok(world_end(world) == 0, "silence leaves nothing behind");
 }
 
+// What node 2 says is lost, then what node 1 says, too.
+static bool both_ways;
+
+static bool is_cut_from_two(struct world *of, uint32_t from, uint32_t to)
+{
+    (void)of;
+    (void)to;
+    return from == 2 || both_ways;
+}
+
+static void test_one_way(void)
+{
+    int one = 0, two = 0;
+
+    both_ways = false;
+    world = world_begin(2, 4, SECURE_ENCRYPT);
+    world_connect(world);
+    for (int i = 0; i < 10; i++)
+        world_pass(world, 50 * MILLISECONDS);
+    world->cut = is_cut_from_two;
+    for (int i = 1; i <= 60; i++) {
+        both_ways = i > 36; // 1,800 ms: before node 1 gives it up, and says so
+        world_pass(world, 50 * MILLISECONDS);
+        one = one == 0 && state(1, 2) == CORE_PEER_DEAD ? i : one;
+        two = two == 0 && state(2, 1) == CORE_PEER_DEAD ? i : two;
+    }
+    printf("# ended after %d and %d ms\n", one * 50, two * 50);
+    tap_ok(one != 0 && two != 0 && two - one <= 9 && counters(2)->silent == 1,
+           "who hears, but is not heard, ends the session with the other");
+    tap_ok(world_end(world) == 0, "that leaves nothing behind");
+}
+
 static uint32_t alone; // nodes from here on are cut off
 
 static bool is_cut(struct world *of, uint32_t from, uint32_t to)
@@ -287,6 +319,7 @@ int main(void)
     test_two_links();
     test_replay();
     test_silence();
+    test_one_way();
     test_majority();
     test_cut_and_healed();
     test_impossible();
