@@ -157,12 +157,10 @@ static void start_writing(struct entry *entry)
         put_mark(entry);
 }
 
+// Nobody writes before the backup knows: manager and writer may be gone together.
 static void go_on(struct entry *entry)
 {
-    bool mark_first = entry->request.slot == dsm_of(entry)->slot;
-
-    if (entry->state == ENTRY_INVALIDATING && entry->unacknowledged == 0 &&
-        !(entry->unmarked && mark_first))
+    if (entry->state == ENTRY_INVALIDATING && entry->unacknowledged == 0 && !entry->unmarked)
         grant(entry);
 }
 
@@ -330,8 +328,6 @@ static void done_received(struct entry *entry, const struct wire_record *record)
     }
     entry->request.serial = 0;
     waiting_drop(entry, entry->request.slot, is_writing(entry));
-    if (entry->unmarked)
-        return; // MARKED ends it
     manager_set_state(entry, ENTRY_IDLE);
     manager_next(entry);
 }
@@ -339,13 +335,7 @@ static void done_received(struct entry *entry, const struct wire_record *record)
 static void marked_received(struct entry *entry)
 {
     entry->unmarked = false;
-    if (entry->state == ENTRY_INVALIDATING) {
-        go_on(entry);
-    } else if (entry->state == ENTRY_GRANTING && entry->owner == entry->request.slot &&
-               entry->request.serial == 0) {
-        manager_set_state(entry, ENTRY_IDLE);
-        manager_next(entry);
-    }
+    go_on(entry);
 }
 
 static void gone_received(struct entry *entry)
@@ -429,8 +419,7 @@ void manager_due(struct entry *entry)
         put_invalidations(entry);
         break;
     case ENTRY_GRANTING:
-        if (!(entry->unmarked && entry->request.serial == 0))
-            put_grant(entry);
+        put_grant(entry);
         break;
     case ENTRY_SETTLING:
         manager_put_settle(entry);

@@ -157,7 +157,7 @@ inline go_on()
 {
     if
     :: state == INVALIDATING && (unacknowledged == 0 || MUTATION == 1) &&
-       (!unmarked || requester != manager || MUTATION == 3) ->
+       (!unmarked || MUTATION == 3) ->
         if
         :: writes && !m_written -> m_written = true; m_first = requester
         :: else -> skip
