@@ -258,6 +258,38 @@ static void test_short_cut(void)
     world_end(world);
 }
 
+// A page whose manager is on the side of nodes 3 and 4, and its backup on the other.
+static uint32_t page_between(void)
+{
+    const struct dsm *core = world->nodes[3].core;
+    uint32_t page = 0;
+
+    while (place_manager(core, SEGMENT, page) != 4 ||
+           core->place.view.members[place_backup(core, SEGMENT, page)].node > 2)
+        page++;
+    return page;
+}
+
+// Writer and manager go together, just when the page is written for the first time.
+static void test_first_writer_cut(void)
+{
+    begin(4);
+    uint32_t page = page_between();
+    world->side[3] = world->side[4] = 1;
+    world->failures = 4;
+    world_connect(world);
+    cache_access(cache_of(3), page, true);
+    world_run(world, world->now + 50 * MILLISECOND);
+    uint64_t written = world->version[page];
+    world_run(world, world->now + 1000 * MILLISECOND);
+    tap_ok(!cache_of(3)->waits && !access_page(4, page, false) && !access_page(3, page, true),
+           "two of four that are cut off get errors");
+    bool reads = access_page(1, page, false);
+    tap_ok(reads ? cache_of(1)->seen == written : written != 0,
+           "the others read what they had written, or know that it is lost");
+    world_end(world);
+}
+
 static void test_cutting(void)
 {
     begin(2);
@@ -451,6 +483,7 @@ int main(void)
     test_late_hello_while_proposing();
     test_late_links();
     test_short_cut();
+    test_first_writer_cut();
     test_cutting();
     test_wrong_messages();
     test_fight();
