@@ -117,7 +117,7 @@ serial_options() {
 # Devices of the node's Linux.
 linux_options() {
     if [ -n "$agent" ]; then
-        qemu+=(-device virtio-serial-pci,max_ports=2
+        qemu+=(-device "virtio-serial-pci,max_ports=2"
             -chardev "socket,id=agent,path=$agent,server=on,wait=off"
             -device "virtserialport,chardev=agent,name=corvus.agent")
     fi

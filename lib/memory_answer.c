@@ -152,7 +152,6 @@ corvus_error_t memory_clean(struct memory_manager *manager, uint64_t offset, uin
 
 corvus_error_t memory_cache(struct memory_manager *manager, uint64_t what)
 {
-    return send(manager, (struct outbox_message){.id = MESSAGE_pager_cache,
-                                                 .word_count = 2,
-                                                 .words = {[1] = what}});
+    return send(manager, (struct outbox_message){
+                             .id = MESSAGE_pager_cache, .word_count = 2, .words = {[1] = what}});
 }

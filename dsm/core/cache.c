@@ -21,7 +21,7 @@ void cache_demand_again(struct page *page)
         if ((page->unasked & 1u << i) != 0 &&
             dsm->operations->demand(dsm->context, page->segment->caches[i]->owner,
                                     page->demand_number, page->link.key, page->demand))
-            page->unasked &= (uint8_t)~(1u << i);
+            page->unasked &= (uint8_t) ~(1u << i);
 }
 
 void cache_demand(struct page *page, uint8_t caches, enum dsm_demand what)

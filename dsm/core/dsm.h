@@ -74,8 +74,8 @@ struct dsm_operations {
     // become shorter, or is gone. NO_MEMORY.
     void (*fail)(void *context, void *cache, uint64_t sequence, uint64_t page,
                  corvus_error_t reason);
-    // Asks a cache to give way. `number` is to be told back. False: not now, for want of memory; the
-    // core does it again after repeat_ns.
+    // Asks a cache to give way. `number` is to be told back. False: not now, for want of memory;
+    // the core does it again after repeat_ns.
     bool (*demand)(void *context, void *cache, uint64_t number, uint64_t page,
                    enum dsm_demand what);
     // The end of a batch of the four above: adjacent pages may be joined until now, and until now

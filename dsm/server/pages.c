@@ -22,7 +22,7 @@
 #define OWN_BYTES   (2 * MIB)
 // Links lose nothing while they are up; only a node that is out of memory drops what it is told. On
 // a busy machine answers take long, and pages said again make them longer.
-#define REPEAT_NS 500000000ull
+#define REPEAT_NS    500000000ull
 #define ASK_AGAIN_NS 10000000ull
 // A node that leaves a view finds out by itself within this time: both ends of a session end it
 // nearly together (netipc/core/core.h, unreached_ns).

@@ -12,9 +12,9 @@ struct segment {
     struct source notices; // no senders: no right to the object is left
     struct memory_object *object;
     uint64_t number, pages, generation;
-    bool named; // it stays when nobody has it open
+    bool named;    // it stays when nobody has it open
     unsigned told; // of pages.c: when the directory was told what this node does with it
-    bool idle;  // it has no name, and nobody on this node uses what its caches have of it
+    bool idle;     // it has no name, and nobody on this node uses what its caches have of it
 };
 
 extern struct dsm *pages_core;

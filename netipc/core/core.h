@@ -167,7 +167,7 @@ struct core_settings {
     // least dead_ns. So both ends of a session end it within the difference (Gray and Cheriton's
     // leases, 1989), whatever is lost, and in whichever direction.
     uint64_t unreached_ns;
-    bool keeps_memory;     // some of what messages needed, for the next ones
+    bool keeps_memory; // some of what messages needed, for the next ones
 };
 
 // NULL: no memory. The operations and what is behind context stay the caller's.

@@ -126,10 +126,11 @@ bool wire_read(enum segment_kind kind, const void *bytes, size_t count,
                struct wire_message *message);
 
 enum control_kind {
-    CONTROL_PING = 1, // "I am here": number is my clock, generation the newest of yours that I heard
-    CONTROL_RELEASE,  // importer → home: value credits come back
-    CONTROL_DIED,     // home → importer: the port is no more; credits are given back all the same
-    CONTROL_FORGET,   // home → importer: and all of them are back
+    CONTROL_PING =
+        1,           // "I am here": number is my clock, generation the newest of yours that I heard
+    CONTROL_RELEASE, // importer → home: value credits come back
+    CONTROL_DIED,    // home → importer: the port is no more; credits are given back all the same
+    CONTROL_FORGET,  // home → importer: and all of them are back
     CONTROL_ACCEPTED, // home → importer: value messages have been accepted
     CONTROL_CLAIM,    // importer → home: a third node gave me this port
     CONTROL_GRANT,    // home → importer: value credits, on a claim
@@ -188,7 +189,7 @@ struct peer {
     uint64_t pinged_ns;    // the last PING to it
     uint64_t reached_ns;   // so new is what it says it has heard of this node; or its begin
     uint32_t heard_number; // of its newest PING, 0: none
-    const char *lost; // why the session ends as soon as it may; or NULL
+    const char *lost;      // why the session ends as soon as it may; or NULL
     struct peer *touched_next;
     struct peer *live_next, **live_self; // of those with a session
     struct core_link *link;              // NULL: no session

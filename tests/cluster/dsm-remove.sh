@@ -19,8 +19,12 @@ cached() {
     output=$((${output//[^0-9]/} / 1024))
 }
 
-has_cached() {
-    cached "$1" && [ "$output" "$2" "$3" ]
+more_cached() {
+    cached "$1" && [ "$output" -ge "$2" ]
+}
+
+less_cached() {
+    cached "$1" && [ "$output" -lt "$2" ]
 }
 
 # make NAME: of 24 MiB, written by node 1 and read by node 2.
@@ -29,12 +33,12 @@ make() {
     node 1 sh -c 'cp /tmp/large "/dsm/$1"; sha256sum </tmp/large' - "$1" || return 1
     sum=$output
     node 2 sh -c 'sha256sum <"/dsm/$1"' - "$1" && [ "$output" = "$sum" ] &&
-        has_cached 1 -ge $((before[1] + 20)) && has_cached 2 -ge $((before[2] + 20))
+        more_cached 1 $((before[1] + 20)) && more_cached 2 $((before[2] + 20))
 }
 
 # gone: its pages, from both caches.
 gone() {
-    within 30 has_cached 1 -lt $((before[1] + 4)) && within 30 has_cached 2 -lt $((before[2] + 4))
+    within 30 less_cached 1 $((before[1] + 4)) && within 30 less_cached 2 $((before[2] + 4))
 }
 
 # What node N's cache managers have returned, in `value`.

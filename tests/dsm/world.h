@@ -66,7 +66,7 @@ struct world {
     uint8_t side[WORLD_NODES + 1]; // of the cut
     // Since when two nodes do not reach each other, in events; 0: they do.
     uint64_t apart[WORLD_NODES + 1][WORLD_NODES + 1];
-    struct event **events;         // a heap
+    struct event **events; // a heap
     size_t event_count, event_room;
     uint64_t last_version;
     uint64_t version[WORLD_PAGES]; // the newest
