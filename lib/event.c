@@ -15,7 +15,12 @@ bool event_prepare(uint32_t *token)
 
     if (self->event_receive == PORT_NULL) {
         port_name_t receive, send;
-        if (port_allocate_with_send(0, &receive, &send) != ERR_OK)
+        // The send right comes by the message page, where the first right of a message may be that
+        // the thread has received and not looked at yet: before that it had to wait for a lock.
+        struct message_right unread = utcb_self()->rights[0];
+        corvus_error_t error = port_allocate_with_send(0, &receive, &send);
+        utcb_self()->rights[0] = unread;
+        if (error != ERR_OK)
             return false;
         self->event_receive = receive;
         self->event_send = send;

@@ -31,7 +31,7 @@ struct outbox {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t work = PTHREAD_COND_INITIALIZER;
 static struct outbox *first_due, **last_due = &first_due;
-static unsigned threads, idle;
+static unsigned threads, idle, due; // idle: waiting, or woken and not yet running; due: in the list
 
 // --- One message --------------------------------------------------------------------------
 
@@ -105,15 +105,24 @@ static struct job *take_job(struct outbox *outbox)
     return job;
 }
 
-static void drop_jobs(struct outbox *outbox, corvus_error_t error)
+// Called with the lock held: all that is queued.
+static struct job *take_jobs(struct outbox *outbox)
 {
-    struct job *job;
+    struct job *jobs = outbox->first;
 
-    while ((job = take_job(outbox)) != NULL) {
-        pthread_mutex_unlock(&lock);
-        finish(&job->message, error);
-        free(job);
-        pthread_mutex_lock(&lock);
+    outbox->first = NULL;
+    outbox->last = &outbox->first;
+    return jobs;
+}
+
+// Called without the lock, and without the outbox, which may be gone by then.
+static void drop_jobs(struct job *jobs, corvus_error_t error)
+{
+    while (jobs != NULL) {
+        struct job *next = jobs->next;
+        finish(&jobs->message, error);
+        free(jobs);
+        jobs = next;
     }
 }
 
@@ -152,8 +161,12 @@ static void send_queue(struct outbox *outbox)
         if (error != ERR_OK)
             break_outbox(outbox, error);
     }
-    if (outbox->error != ERR_OK)
-        drop_jobs(outbox, outbox->error);
+    if (outbox->error != ERR_OK) {
+        struct job *jobs = take_jobs(outbox);
+        pthread_mutex_unlock(&lock);
+        drop_jobs(jobs, outbox->error);
+        pthread_mutex_lock(&lock);
+    }
     outbox->sending = false;
     if (outbox->closed)
         destroy(outbox);
@@ -173,18 +186,20 @@ static void *send_for_ever(void *unused)
         first_due = outbox->next_due;
         if (first_due == NULL)
             last_due = &first_due;
+        due--;
         send_queue(outbox);
     }
     return NULL;
 }
 
-// True: there is, or will be, a thread that does the work.
+// True: there is, or will be, a thread that does the work. Each that is due may keep one busy for
+// long: those that wait are for the ones that became due before.
 static bool wake_thread(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
 
-    if (idle != 0) {
+    if (idle > due) {
         pthread_cond_signal(&work);
         return true;
     }
@@ -228,6 +243,7 @@ static bool put(struct outbox *outbox, const struct outbox_message *message)
             return false;
         }
         outbox->sending = true;
+        due++;
         outbox->next_due = NULL;
         *last_due = outbox;
         last_due = &outbox->next_due;
@@ -270,13 +286,16 @@ corvus_error_t outbox_send(struct outbox *outbox, const struct outbox_message *m
 
 void outbox_close(struct outbox *outbox, bool drain)
 {
+    struct job *jobs = NULL;
+
     pthread_mutex_lock(&lock);
     outbox->closed = true;
     if (!drain)
-        drop_jobs(outbox, ERR_ABORTED);
+        jobs = take_jobs(outbox);
     if (!outbox->sending)
         destroy(outbox);
     pthread_mutex_unlock(&lock);
+    drop_jobs(jobs, ERR_ABORTED);
 }
 
 bool outbox_busy(struct outbox *outbox)

@@ -3,12 +3,12 @@
 #
 # Starts a test, a program that prints TAP, for tests/run.sh. What computes leaves the processor to the
 # nodes of a cluster that is tested at the same time, for these wait for each other by the clock. One that
-# hangs is ended, and has failed.
+# hangs is ended, and has failed; limit.py keeps what its machines were like.
 #
 #   tests/start.sh TEST WORDS…
 case $1 in
 */long/* | */long.sh | *-long.sh | tests/linux/forwarded.sh) exec "$@" ;;
-tests/cluster/*) exec timeout --kill-after=60 1500 "$@" ;;
-tests/linux/run.sh) exec nice -n 5 timeout --kill-after=60 2400 "$@" ;;
-*) exec nice -n 5 timeout --kill-after=60 900 "$@" ;;
+tests/cluster/*) exec tests/limit.py 1500 "$@" ;;
+tests/linux/run.sh) exec nice -n 5 tests/limit.py 2400 "$@" ;;
+*) exec nice -n 5 tests/limit.py 900 "$@" ;;
 esac

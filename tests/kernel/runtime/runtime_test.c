@@ -340,8 +340,33 @@ static void test_messages(void)
     ok(port_deallocate(send) == ERR_INVALID_NAME, "a stale name is caught");
 }
 
+// A thread that the runtime did not make gets its event at its first wait. A message that it has
+// received by then is as it was.
+static void test_first_wait(void)
+{
+    struct timespec moment = {.tv_nsec = 1};
+    struct message message = {.tag = TAG_RIGHTS(1)};
+    port_name_t receive, send;
+
+    ok(port_allocate_with_send(0, &receive, &send) == ERR_OK && runtime_self()->event_send == 0,
+       "the main thread has not waited yet");
+    utcb_self()->rights[0] = copy_send(send);
+    message.destination = send;
+    ok(msg_send(&message, 0) == ERR_OK && msg_receive(&message, receive, 0) == ERR_OK,
+       "it receives a right");
+    struct message_right right = utcb_self()->rights[0];
+    (void)nanosleep(&moment, NULL);
+    ok(runtime_self()->event_send != 0 && utcb_self()->rights[0].name == right.name &&
+           utcb_self()->rights[0].disposition == right.disposition,
+       "which is still there when it has waited");
+    ok(port_deallocate(right.name) == ERR_OK && port_deallocate(send) == ERR_OK &&
+           port_deallocate(receive) == ERR_OK,
+       "and can be given up");
+}
+
 int main(int argc, char **argv)
 {
+    test_first_wait();
     test_stdio(argc, argv);
     test_malloc();
     test_mmap();

@@ -27,7 +27,8 @@ up() {
     rm -rf "$state"
     mkdir -p "$state"
     setsid deploy/boot.sh --modules "$build/tests/linux/ethernet.modules" --append node=1 \
-        --serial "$state/log" --agent "$state/channel" --pid-file "$state/machine.pid" "$@" \
+        --serial "$state/log" --agent "$state/channel" --qmp "$state/qmp" \
+        --pid-file "$state/machine.pid" "$@" \
         </dev/null >"$state/qemu" 2>&1 &
     machine=$!
     setsid deploy/agent/main.py serve "$state/channel" "$state/agent" \
