@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck disable=SC2016 # much here is the node's to expand
 #
 # TAP: shared files that are removed, on two nodes whose servers have less room than the files are large:
 # the nodes' Linuxes forget the pages, and send none back. A file that is still open somewhere is there
