@@ -151,11 +151,17 @@ status_is() {
     shell 1 'cat /tmp/status' && [ "${output//[^0-9]/}" = "$1" ]
 }
 
+# No process there looks after it (the brackets: nor is it the one that asks).
+no_shepherd_on() {
+    shell "$1" '! grep -a -l "s[h]epherd" /proc/[0-9]*/cmdline 2>/dev/null'
+}
+
 # nothing_on N…: of the process, soon.
 nothing_on() {
     local which
     for which in "$@"; do
-        within 60 gone_on "$which" && within 60 unlisted "$which" || return 1
+        within 60 gone_on "$which" && within 60 unlisted "$which" &&
+            within 60 no_shepherd_on "$which" || return 1
     done
 }
 
