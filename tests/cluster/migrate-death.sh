@@ -142,10 +142,11 @@ is_cut() {
 # Of the target, and with it what it looks after: all that goes on there is the process's.
 shepherd_dies() {
     # shellcheck disable=SC2016 # the node's to expand
-    check "the shepherd on node $to is killed" shell "$to" 'kill -9 $(cd /proc && grep -a -l "s[h]epherd" [0-9]*/cmdline | cut -d / -f 1)'
-    check "node $to has nothing of it" nothing_on "$to"
+    check "the shepherd on node $to is killed" shell "$to" \
+        'kill -9 $(cd /proc && grep -a -l "s[h]epherd" [0-9]*/cmdline | cut -d / -f 1)'
     # shellcheck disable=SC2046 # numbers
     check "the nodes go on" let_go $(seq "$nodes")
+    check "node $to has nothing of it" nothing_on "$to"
 }
 
 # A driver finds another one's new life when somebody asks for it.

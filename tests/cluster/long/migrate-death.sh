@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # TAP: tests/cluster/migrate-death.sh, at each step of the commit protocol and after it: source killed, target
-# killed, link cut; from home, back and onward. With patterns: of those 96 cases the ones that match any, as
-# 'on:*' or '*:commit:cut'; the three moves can be tested beside each other so.
+# killed, link cut; from home, back and onward; and the target's shepherd killed. With patterns: of those 116
+# cases the ones that match any, as 'on:*' or '*:commit:cut'; the three moves can be tested beside each other so.
 #
 #   tests/cluster/long/migrate-death.sh [PATTERN…]
 set -eu
@@ -11,6 +11,7 @@ set -eu
 all=(
     out:{check,freeze,frozen,build,built,ready,committed,commit,running,settle,serving,settled}:{cut,target,source}
     {back,on}:{check,freeze,frozen,build,built,ready,committed,commit,running,settle}:{cut,target,source}
+    {out,on}:{check,freeze,frozen,build,built,ready,committed,commit,running,settle}:shepherd
 )
 [ $# -ne 0 ] || set -- '*'
 cases=()
