@@ -237,8 +237,8 @@ void move_run(struct migration *migration)
 
 // --- Without a shepherd --------------------------------------------------------------------
 
-// It has been killed. If it waits at the gate it is let out to its end; its source, when it asks again
-// or commits it, hears that the move is over.
+// It has been killed. If it waits at the gate it is let out to its end; its source, when it asks
+// again or commits it, hears that the move is over.
 static void end_killed(struct migration *migration)
 {
     if (!migration->run)
