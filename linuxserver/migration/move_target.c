@@ -237,6 +237,18 @@ void move_run(struct migration *migration)
 
 // --- Without a shepherd --------------------------------------------------------------------
 
+// It has been killed. If it waits at the gate it is let out to its end; its source, when it asks
+// again or commits it, hears that the move is over.
+static void end_killed(struct migration *migration)
+{
+    if (!migration->run)
+        move_discard(migration);
+    migration->discarded = true;
+    migration_end(migration);
+    await_number(migration->tgid); // its threads have to do with what is forgotten then
+    forward_status(migration->tgid, SIGKILL);
+}
+
 // What would wait for ever, or be told of by nobody.
 static void end_orphans(struct work_struct *unused)
 {
@@ -248,7 +260,7 @@ static void end_orphans(struct work_struct *unused)
             move_fails(migration, -EIO, "the shepherd there has ended");
             cannot_build(migration);
         } else if (migration->state >= TARGET_READY && migration->state < TARGET_ENDED) {
-            move_child(NULL, migration->tgid, CLD_KILLED, SIGKILL);
+            end_killed(migration);
         }
         migration_put(migration);
     }

@@ -10,7 +10,8 @@
 #          on     from node 2 to node 3
 #   STEP   of linuxserver/migration/move_hold.c; or serving (pages have not followed), settled (they have)
 #   WHAT   source, target: dies, and is started again; cut: the node that is not home (of `on` the target)
-#          is cut off from the others until all have noticed
+#          is cut off from the others until all have noticed; shepherd: that of the target is killed (not
+#          of `back`, which has none)
 #
 #   tests/cluster/migrate-death.sh [MOVE:STEP:WHAT…]
 set -u
@@ -19,7 +20,8 @@ cd "$(dirname "$0")/../.." || exit 1
 name=migrate-death-$$
 # shellcheck source=tests/cluster/migrate/common.sh
 . tests/cluster/migrate/common.sh
-[ $# -ne 0 ] || set -- out:ready:cut out:commit:cut out:running:cut out:settle:cut back:built:cut out:built:target
+[ $# -ne 0 ] || set -- out:ready:cut out:commit:cut out:running:cut out:settle:cut back:built:cut out:built:target \
+    out:built:shepherd
 nodes=2
 [[ "$*" != *on:* ]] || nodes=3
 
@@ -34,7 +36,7 @@ outcome() {
     esac
     case $1:$phase:$3 in
     out:*:source | back:*:target) echo nothing ;;
-    out:undecided:* | on:undecided:target | on:undecided:cut) echo stays ;;
+    out:undecided:* | on:undecided:target | on:undecided:cut | on:undecided:shepherd) echo stays ;;
     out:decided:cut | on:decided:cut | out:running:cut) echo goes ;;
     back:running:* | back:settle:* | on:running:source | on:settle:source) echo goes ;;
     *) echo ends ;;
@@ -137,6 +139,16 @@ is_cut() {
     check "all are there" all_there
 }
 
+# Of the target, and with it what it looks after: all that goes on there is the process's.
+shepherd_dies() {
+    # shellcheck disable=SC2016 # the node's to expand
+    check "the shepherd on node $to is killed" shell "$to" \
+        'kill -9 $(cd /proc && grep -a -l "s[h]epherd" [0-9]*/cmdline | cut -d / -f 1)'
+    # shellcheck disable=SC2046 # numbers
+    check "the nodes go on" let_go $(seq "$nodes")
+    check "node $to has nothing of it" nothing_on "$to"
+}
+
 # A driver finds another one's new life when somebody asks for it.
 greet() {
     local which other
@@ -151,11 +163,17 @@ status_is() {
     shell 1 'cat /tmp/status' && [ "${output//[^0-9]/}" = "$1" ]
 }
 
+# No process there looks after it (the brackets: nor is it the one that asks).
+no_shepherd_on() {
+    shell "$1" '! grep -a -l "s[h]epherd" /proc/[0-9]*/cmdline 2>/dev/null'
+}
+
 # nothing_on N…: of the process, soon.
 nothing_on() {
     local which
     for which in "$@"; do
-        within 60 gone_on "$which" && within 60 unlisted "$which" || return 1
+        within 60 gone_on "$which" && within 60 unlisted "$which" &&
+            within 60 no_shepherd_on "$which" || return 1
     done
 }
 
@@ -196,6 +214,7 @@ one_case() {
     case $what in
     source) dies "$from" "$expected" ;;
     target) dies "$to" "$expected" ;;
+    shepherd) shepherd_dies ;;
     *) is_cut "$expected" ;;
     esac
     case $expected in

@@ -60,11 +60,13 @@ gone_on() {
     ! there_on "$1"
 }
 
-# ends_well: told to end it does, with status 0, which its parent hears, and without a complaint.
+# ends_well: told to end it does, with status 0, which its parent hears, and without a complaint; its
+# output has each round once, in order: what two of it had written would be there twice.
 ends_well() {
     shell 1 "kill -USR1 $pid"
     within 100 shell 1 'test -s /tmp/status' || return 1
-    shell 1 'cat /tmp/err; grep -qx 0 /tmp/status'
+    shell 1 'cat /tmp/err; grep -qx 0 /tmp/status' || return 1
+    shell 1 'awk "\$1 != NR && \$1 != \"all\" { print; exit 1 }" /tmp/out'
 }
 
 # as_unmoved MIB: its output is that of one that was not moved.
