@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What memory and locks shared by nodes cost, in null RPCs between them (the same run's), and how that
-# compares with the aims. Linux programs do it: cache managers without memory management behind them.
+# compares with the aims. Linux programs do it, with a file of /dsm that they map.
 #
 #   tests/bench/dsm/bench.sh BUILD-FOLDER
 set -eu
@@ -42,9 +42,9 @@ done
 until node 1 /tmp/dsm state | grep -q 'members f majority 1'; do sleep 0.5; done
 segment=$(node 1 /tmp/dsm create bench 0600 | sed 's/.* //')
 node 1 /tmp/dsm resize "$segment" $((4096 * 4096)) >/dev/null
-background 2 /tmp/partner partner "$segment"
+background 2 /tmp/partner partner bench
 until node 2 grep -q ready /tmp/partner; do sleep 0.5; done
-node 1 /tmp/dsm bench "$segment" 2 3 4 >"$work/rows" || { cat "$work/rows" >&2; exit 1; }
+node 1 /tmp/dsm bench bench 2 3 4 >"$work/rows" || { cat "$work/rows" >&2; exit 1; }
 for one in 2 3 4; do
     background "$one" /tmp/barrier barrier 4 20 1
 done

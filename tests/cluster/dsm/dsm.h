@@ -35,8 +35,8 @@ extern unsigned cache_complaints;
 // -----------------------------------------------------------------------------------------
 
 int command_cache(char **words);   // SEGMENT FIFO
-int command_bench(char **words);   // SEGMENT OTHER-NODE IDLE-NODE IDLE-NODE
-int command_partner(char **words); // SEGMENT
+int command_bench(char **words);   // NAME OTHER-NODE IDLE-NODE IDLE-NODE
+int command_partner(char **words); // NAME
 int command_barrier(char **words); // COUNT BATCHES OTHER-NODE
 int command_lock(char **words);    // SECONDS
 int command_hostile(char **words); // SEGMENT SEED COUNT
