@@ -2,42 +2,10 @@
 // sources: tests/dsm/world.c tests/dsm/cache.c $(DSM_PAGES)
 // Distributed shared memory, on a model of caches and a network: what moves, what does not,
 // what is left after a death.
-#include "tests/dsm/world.h"
-#include "tap.h"
+#include "dsm_scene.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static struct world *world;
-
-static struct cache *cache_of(uint32_t node)
-{
-    return &world->nodes[node].caches[0];
-}
-
-static bool access_page(uint32_t node, uint32_t page, bool write)
-{
-    struct cache *cache = cache_of(node);
-
-    cache_access(cache, page, write);
-    for (unsigned i = 0; i < 5000 && cache->waits; i++)
-        world_run(world, world->now + MILLISECOND);
-    return !cache->waits && !cache->failed;
-}
-
-static struct dsm_counters counters(uint32_t node)
-{
-    struct dsm_counters result = {0};
-
-    (void)dsm_segment_counters(world->nodes[node].core, SEGMENT, &result);
-    return result;
-}
-
-static void begin(uint32_t count)
-{
-    world = world_begin(count, 64, 1);
-    tap_ok(world_settle(world), "the nodes agree on a view");
-}
 
 static void test_reading_and_writing(void)
 {
