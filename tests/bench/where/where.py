@@ -71,7 +71,8 @@ def measure(monitor, components, spaces, seconds):
         if not found:
             counts["programs", f"space {space:x}", ""] += 1
         elif len(found) > 1:
-            counts["servers", f"space {space:x}", "or ".join(f"{one.name} {one.function(address)} " for one in found)] += 1
+            names = " or ".join(f"{one.name} {one.function(address)}" for one in found)
+            counts["servers", f"space {space:x}", names] += 1
         else:
             counts[found[0].name, found[0].function(address), f"space {space:x}"] += 1
         time.sleep(0.002)
