@@ -379,8 +379,8 @@ static void open_again(struct object *object)
 TEST(idle, "without a user it is idle, says so, and takes no other one until it may")
 {
     struct object *object = object_make(2);
-    load(object, 0, 0, 1);
     ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    load(object, 0, 0, 1);
     REQUIRE(!object_receive(object, 20)); // it is in use
     *word_of(object, 0) = 9;
     forget_file(object);
@@ -406,9 +406,9 @@ TEST(idle_end, "what is idle goes with its object, and sends nothing back")
 {
     for (int i = 0; i < 600; i++) { // more than there may be
         struct object *object = object_make(1);
-        load(object, 0, 0, 1);
-        *word_of(object, 0) = 9;
         ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+        load(object, 0, 0, 1); // which is heard behind that
+        *word_of(object, 0) = 9;
         forget_file(object);
         RECEIVE(object, MESSAGE_pager_idle);
         ZERO(task_deallocate_right(NAME_TASK_SELF, object->receive));
