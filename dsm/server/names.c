@@ -176,21 +176,21 @@ static corvus_error_t open_segment(uint64_t label, uint64_t number, uint64_t fla
     return SERVE_LATER;
 }
 
-void names_closed(uint64_t number)
+bool names_closed(uint64_t number)
 {
     struct directory_change change = {
         .kind = DIRECTORY_DROP, .segment = number, .node = (uint8_t)this_node.number};
 
     // In a minority the others find out that this node is gone.
-    (void)directory_ask(directory, &change, NULL);
+    return directory_ask(directory, &change, NULL) == ERR_OK;
 }
 
-void names_hold(uint64_t number)
+bool names_hold(uint64_t number)
 {
     struct directory_change change = {
         .kind = DIRECTORY_HOLD, .segment = number, .node = (uint8_t)this_node.number};
 
-    (void)directory_ask(directory, &change, NULL);
+    return directory_ask(directory, &change, NULL) == ERR_OK;
 }
 
 // --- The rest
@@ -265,8 +265,10 @@ static void done(void *context, void *token, corvus_error_t error, uint64_t segm
     struct call *call = token;
 
     (void)context;
-    if (call == NULL) // names_closed, names_hold
+    if (call == NULL) { // names_closed, names_hold
+        pages_told(segment);
         return;
+    }
     call->words[0] = segment;
     if (error == ERR_OK)
         call->go_on(call);

@@ -312,15 +312,16 @@ static void mind_memory(void)
             hear_managers(segment);
 }
 
-// A segment of which the directory does not know what this node does with it, and that it has not
-// been told in this round.
+// A segment of which the directory does not know what this node does with it, and that it is not being
+// told, nor has been in this round.
 static struct segment *next_to_tell(unsigned round)
 {
     struct segment *segment = segments;
 
     for (; segment != NULL; segment = segment->next) {
         const struct directory_segment *entry = directory_segment(directory, segment->number);
-        if (segment->object != NULL && entry != NULL && segment->told != round &&
+        if (segment->object != NULL && entry != NULL && !segment->telling &&
+            segment->told != round &&
             segment->idle == directory_has_node(&entry->holders, this_node.number))
             return segment;
     }
@@ -336,9 +337,19 @@ static void tell_directory(void)
     following = false;
     round++;
     while ((segment = next_to_tell(round)) != NULL) {
+        uint64_t number = segment->number;
         segment->told = round;
-        (segment->idle ? names_closed : names_hold)(segment->number);
+        segment->telling = true;
+        if (!(segment->idle ? names_closed : names_hold)(number))
+            pages_told(number); // as soon as there is a majority again
     }
+}
+
+void pages_told(uint64_t number)
+{
+    for (struct segment *segment = segments; segment != NULL; segment = segment->next)
+        if (number == 0 || segment->number == number)
+            segment->telling = false;
 }
 
 static uint64_t step(uint64_t now)

@@ -13,7 +13,9 @@ struct segment {
     struct memory_object *object;
     uint64_t number, pages, generation;
     bool named;    // it stays when nobody has it open
-    unsigned told; // of pages.c: when the directory was told what this node does with it
+    // Of pages.c: the directory is being told what this node does with it; when it was told last.
+    bool telling;
+    unsigned told;
     bool idle;     // it has no name, and nobody on this node uses what its caches have of it
 };
 

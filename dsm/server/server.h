@@ -92,10 +92,11 @@ corvus_error_t names_start(void);
 corvus_error_t names_right(port_name_t *right);
 // Who takes part, once the beginning is over.
 void names_view(const struct directory_nodes *members);
-// No right to the segment's object is left on this node.
-void names_closed(uint64_t segment);
-// There are some, though the directory says that this node has it not open.
-void names_hold(uint64_t segment);
+// No right to the segment's object is left on this node, or no use. False: not asked; else pages_told
+// follows, perhaps before this returns.
+bool names_closed(uint64_t segment);
+// There are some, though the directory says that this node has it not open. Likewise.
+bool names_hold(uint64_t segment);
 
 // --- Memory objects (pages.c)
 // ----------------------------------------------------------------------------
@@ -109,6 +110,8 @@ corvus_error_t pages_object(uint64_t segment, port_name_t *receive);
 void pages_opened(uint64_t segment);
 // It has no name, and nobody on this node may use it any more.
 bool pages_is_idle(uint64_t segment);
+// The directory has been told, or could not be. 0: nothing could, there is no majority any more.
+void pages_told(uint64_t segment);
 // Of a segment that is about to go: its counters stay in the sums.
 void pages_keep_counters(uint64_t segment);
 // Counters in the order of segments.h. False: there is no such segment.
