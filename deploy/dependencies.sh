@@ -14,7 +14,7 @@ declare -A packages=(
             bc flex bison ccache musl-tools python3 e2fsprogs fakeroot zstd"
     [boot]="grub-pc-bin grub-efi-amd64-bin grub-common xorriso mtools ipxe"
     [machine]="qemu-system-x86 ovmf ipxe-qemu dnsmasq-base iproute2"
-    [test]="perl python3 gdb clang clang-format clang-tidy libclang-rt-14-dev lld cppcheck
+    [test]="perl python3 git gdb clang clang-format clang-tidy libclang-rt-14-dev lld cppcheck
             shellcheck sparse procps spin"
 )
 

@@ -312,8 +312,8 @@ static void mind_memory(void)
             hear_managers(segment);
 }
 
-// A segment of which the directory does not know what this node does with it, and that it is not being
-// told, nor has been in this round.
+// A segment of which the directory does not know what this node does with it, and that it is not
+// being told, nor has been in this round.
 static struct segment *next_to_tell(unsigned round)
 {
     struct segment *segment = segments;
