@@ -101,7 +101,7 @@ without() {
 without_root() {
     local nobody=(unshare --user)
     "${nobody[@]}" true 2>/dev/null || nobody=(setpriv --reuid 65534 --clear-groups)
-    if "${nobody[@]}" test -r qemu-cluster.sh 2>/dev/null; then
+    if "${nobody[@]}" test -r "$PWD/qemu-cluster.sh" 2>/dev/null; then
         check "nobody's bridge" declines "--lan bridge needs root" \
             "${nobody[@]}" ./qemu-cluster.sh --name "$name" up --lan bridge
     else
