@@ -6,6 +6,9 @@
 # hangs is ended, and has failed; limit.py keeps what its machines were like.
 #
 #   tests/start.sh TEST WORDS…
+
+# Programs in Python leave nothing beside their sources.
+export PYTHONDONTWRITEBYTECODE=1
 case $1 in
 */long/* | */long.sh | *-long.sh | tests/linux/forwarded.sh) exec "$@" ;;
 tests/cluster/*) exec tests/limit.py 1500 "$@" ;;

@@ -12,11 +12,11 @@ struct segment {
     struct source notices; // no senders: no right to the object is left
     struct memory_object *object;
     uint64_t number, pages, generation;
-    bool named;    // it stays when nobody has it open
+    bool named; // it stays when nobody has it open
     // Of pages.c: the directory is being told what this node does with it; when it was told last.
     bool telling;
     unsigned told;
-    bool idle;     // it has no name, and nobody on this node uses what its caches have of it
+    bool idle; // it has no name, and nobody on this node uses what its caches have of it
 };
 
 extern struct dsm *pages_core;

@@ -92,8 +92,8 @@ corvus_error_t names_start(void);
 corvus_error_t names_right(port_name_t *right);
 // Who takes part, once the beginning is over.
 void names_view(const struct directory_nodes *members);
-// No right to the segment's object is left on this node, or no use. False: not asked; else pages_told
-// follows, perhaps before this returns.
+// No right to the segment's object is left on this node, or no use. False: not asked; else
+// pages_told follows, perhaps before this returns.
 bool names_closed(uint64_t segment);
 // There are some, though the directory says that this node has it not open. Likewise.
 bool names_hold(uint64_t segment);
