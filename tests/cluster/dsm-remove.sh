@@ -14,20 +14,6 @@ name=dsm-remove-$$
 # shellcheck source=tests/cluster/dsm/common.sh
 . tests/cluster/dsm/common.sh
 
-# MiB of node N's page cache.
-cached() {
-    node "$1" grep '^Cached:' /proc/meminfo
-    output=$((${output//[^0-9]/} / 1024))
-}
-
-more_cached() {
-    cached "$1" && [ "$output" -ge "$2" ]
-}
-
-less_cached() {
-    cached "$1" && [ "$output" -lt "$2" ]
-}
-
 # make NAME: of 24 MiB, written by node 1 and read by node 2.
 make() {
     local sum

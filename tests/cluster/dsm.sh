@@ -130,20 +130,6 @@ minority() {
     check "and answers" answers 3 " after" list
 }
 
-# MiB of node N's page cache.
-cached() {
-    node "$1" grep '^Cached:' /proc/meminfo
-    output=$((${output//[^0-9]/} / 1024))
-}
-
-more_cached() {
-    cached "$1" && [ "$output" -ge "$2" ]
-}
-
-less_cached() {
-    cached "$1" && [ "$output" -lt "$2" ]
-}
-
 same_sum() {
     local here
     node 1 sh -c 'sha256sum </tmp/large'

@@ -12,43 +12,24 @@ instructions.
 """
 import argparse
 import collections
-import json
 import os
 import re
-import socket
 import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "linux", "bench", "profile"))
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path[:0] = [TESTS, os.path.join(TESTS, "linux", "bench", "profile")]
+from limit import Machine  # noqa: E402
 from profile import Elf  # noqa: E402
 
 REGISTERS = re.compile(r"RIP=([0-9a-f]+).*HLT=(\d).*CR3=([0-9a-f]+)", re.DOTALL)
 
 
-class Monitor:
-    """QEMU's QMP of one node."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
-        self.file = self.socket.makefile("rw", encoding="utf-8")
-        self.file.readline()
-        self.ask("qmp_capabilities")
-
-    def ask(self, command, **arguments):
-        json.dump({"execute": command, "arguments": arguments}, self.file)
-        self.file.write("\n")
-        self.file.flush()
-        while True:
-            answer = json.loads(self.file.readline())
-            if "return" in answer or "error" in answer:
-                return answer.get("return")
-
-    def sample(self):
-        """Address of the instruction (None: halted), and of the address space."""
-        match = REGISTERS.search(self.ask("human-monitor-command", **{"command-line": "info registers"}))
-        return None if match[2] == "1" else int(match[1], 16), int(match[3], 16)
+def sample(machine):
+    """Address of the instruction (None: halted), and of the address space."""
+    match = REGISTERS.search(machine.monitor("info registers"))
+    return None if match[2] == "1" else int(match[1], 16), int(match[3], 16)
 
 
 def component_of(components, spaces, address, space):
@@ -58,11 +39,11 @@ def component_of(components, spaces, address, space):
     return found
 
 
-def measure(monitor, components, spaces, seconds):
+def measure(machine, components, spaces, seconds):
     counts, total = collections.Counter(), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        address, space = monitor.sample()
+        address, space = sample(machine)
         total += 1
         if address is None:
             counts["idle", "", ""] += 1
@@ -106,8 +87,8 @@ def main():
     components = [Elf("microkernel", f"{build}/kernel/corvus.elf"), Elf("Linux", f"{build}/linux/vmlinux"),
                   Elf("netipc", f"{build}/netipc/netipc.elf"), Elf("dsm", f"{build}/dsm/dsm.elf")]
     for node in arguments.node:
-        monitor = Monitor(f"build/cluster/{arguments.name}/node{node}.qmp")
-        counts, total = measure(monitor, components, spaces, arguments.seconds)
+        machine = Machine(f"build/cluster/{arguments.name}/node{node}.qmp")
+        counts, total = measure(machine, components, spaces, arguments.seconds)
         show(node, counts, total, arguments.top)
 
 

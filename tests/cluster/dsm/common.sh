@@ -32,3 +32,17 @@ give_dsm() {
         cluster cp "${CORVUS_BUILD:-build}/tests/cluster/dsm" "$which:/tmp" || return 1
     done
 }
+
+# MiB of node N's page cache.
+cached() {
+    node "$1" grep '^Cached:' /proc/meminfo
+    output=$((${output//[^0-9]/} / 1024))
+}
+
+more_cached() {
+    cached "$1" && [ "$output" -ge "$2" ]
+}
+
+less_cached() {
+    cached "$1" && [ "$output" -lt "$2" ]
+}
