@@ -56,8 +56,7 @@ bool default_pager_create(void *context, struct vm_object *object)
     (void)context;
     if (!find_default_pager() || port_allocate_with_send(0, &receive, &right) != ERR_OK)
         return false;
-    struct binding *binding =
-        server_watch(right) == ERR_OK ? binding_make(object, right, NULL) : NULL;
+    struct binding *binding = binding_make(object, right, NULL);
     if (binding == NULL) {
         (void)port_deallocate(right);
         (void)port_deallocate(receive);
@@ -71,5 +70,10 @@ bool default_pager_create(void *context, struct vm_object *object)
         .rights = {move_receive(receive), make_send(binding->request.receive),
                    make_send(binding->name)},
     };
-    return outbox_send(default_pager, &message) == ERR_OK;
+    // A default pager that is found dead only now takes its new port with it, but not the object,
+    // which is given to the next one: the port is watched when it has been taken.
+    if (outbox_send(default_pager, &message) == ERR_OK && server_watch(right) == ERR_OK)
+        return true;
+    binding_end(binding);
+    return false;
 }

@@ -203,7 +203,10 @@ static void loop(void)
         if (reply.tag != 0)
             give_answer(&reply);
         reply.tag = 0;
-        settle();
+        // What is settled may make more: a page evicted now has gone at once, perhaps.
+        do
+            settle();
+        while (unsettled());
     }
 }
 

@@ -137,13 +137,11 @@ static void send(void *context, struct vm_object *object, const struct vm_messag
         pager_broken(binding, ERR_NO_MEMORY); // what it was told and what it was not is unknown
 }
 
-static void forget(void *context, struct vm_object *object)
+void binding_end(struct binding *binding)
 {
-    struct binding *binding = object->binding, **link = &bindings;
+    struct vm_object *object = binding->object;
+    struct binding **link = &bindings;
 
-    (void)context;
-    if (binding == NULL)
-        return;
     while (*link != binding)
         link = &(*link)->next;
     *link = binding->next;
@@ -154,7 +152,15 @@ static void forget(void *context, struct vm_object *object)
         (void)port_deallocate(binding->name);
         old_ports_close(binding->old);
     }
+    object->binding = NULL;
     free(binding);
+}
+
+static void forget(void *context, struct vm_object *object)
+{
+    (void)context;
+    if (object->binding != NULL)
+        binding_end(object->binding);
 }
 
 // --- Bindings

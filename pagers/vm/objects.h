@@ -41,6 +41,8 @@ struct draining {
 // Binds an object to the pager behind that send right, which becomes the binding's, by a new outbox
 // (NULL) or the one of a forgotten object. NULL: no memory, nothing has changed.
 struct binding *binding_make(struct vm_object *object, port_name_t pager, struct outbox *outbox);
+// The object has none any more. If it has a pager, what that one is to hear still goes there.
+void binding_end(struct binding *binding);
 
 // --- drain.c
 

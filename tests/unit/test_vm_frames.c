@@ -13,9 +13,9 @@
 
 static struct world world;
 
-static void begin(void)
+static void begin(uint32_t frames)
 {
-    world_open(&world, FRAMES);
+    world_open(&world, frames);
     world.maps[0] = vm_map_create(&world.core, WORLD_BASE, WORLD_BASE << 4);
     (void)vm_map_enter(&world.core, world.maps[0], WORLD_BASE, ALL * PAGE_BYTES, NULL, 0,
                        ACCESS_READ | ACCESS_WRITE, ACCESS_ALL, VM_INHERIT_COPY);
@@ -53,7 +53,7 @@ static bool read_pages(unsigned count)
 
 static void grows_and_shrinks(void)
 {
-    begin();
+    begin(FRAMES);
     tap_ok(world.present == 0 && world.core.present_count == 0, "no memory before the first fault");
     tap_ok(write_pages(1) && world.present == VM_PIECE_FRAMES, "then one piece");
     tap_ok(write_pages(ALL) && read_pages(ALL) && world.present > ALL && world.present < FRAMES,
@@ -68,7 +68,7 @@ static void grows_and_shrinks(void)
 
 static void is_refused(void)
 {
-    begin();
+    begin(FRAMES);
     bool good = write_pages(1);
     world.no_memory = true;
     tap_ok(good && write_pages(ALL) && world.present == VM_PIECE_FRAMES &&
@@ -90,7 +90,7 @@ static void waits_for_some(void)
 {
     struct world_fault fault;
 
-    begin();
+    begin(FRAMES);
     world.no_memory = true;
     world_fault(&world, &fault, 0, 0, ACCESS_READ);
     tap_ok(fault.result == ERR_COUNT, "without any memory a fault waits");
@@ -105,7 +105,7 @@ static void waits_for_some(void)
     world.no_memory = true;
     end();
     world_close(&world);
-    begin();
+    begin(FRAMES);
     world.no_memory = true;
     world_fault(&world, &fault, 0, 0, ACCESS_READ);
     while (fault.result == ERR_COUNT && vm_next_deadline(&world.core) != VM_NEVER)
@@ -116,10 +116,37 @@ static void waits_for_some(void)
     world_close(&world);
 }
 
+// More than there is memory for, while nobody would take what is evicted.
+static void waits_for_a_pager(void)
+{
+    struct world_fault fault;
+    unsigned page = 0;
+
+    begin(VM_PIECE_FRAMES); // there is no more to be asked for
+    world.no_default_pager = true;
+    do
+        world_fault(&world, &fault, 0, page++, ACCESS_READ | ACCESS_WRITE);
+    while (fault.result == ERR_OK && page < ALL);
+    tap_ok(fault.result == ERR_COUNT && page > 1 && world.core.counters.evicted == 0,
+           "without a pager nothing is evicted: a fault waits");
+    uint64_t after = vm_next_deadline(&world.core);
+    tap_ok(after > world.core.now && after < PAGER_REQUEST_LIMIT, "and one is looked for again");
+    vm_tick(&world.core, after);
+    tap_ok(fault.result == ERR_COUNT && vm_next_deadline(&world.core) > after, "more than once");
+    world.no_default_pager = false;
+    vm_tick(&world.core, vm_next_deadline(&world.core));
+    world_settle(&world);
+    tap_ok(fault.result == ERR_OK && world.core.counters.evicted > 0,
+           "until there is one, with no other event");
+    end();
+    world_close(&world);
+}
+
 int main(void)
 {
     grows_and_shrinks();
     is_refused();
     waits_for_some();
+    waits_for_a_pager();
     return tap_end();
 }

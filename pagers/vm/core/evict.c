@@ -30,12 +30,19 @@ void write_back(struct vm_core *core, struct vm_page *page, uint64_t sequence, b
     object_send(core, object, &message);
 }
 
+// How long there is no pager, before one is looked for again.
+#define PAGER_RETRY 1000000000ull // nanoseconds
+
 // What may go: nobody waits for it or has it wired, and it can come back.
 static bool evictable(struct vm_core *core, struct vm_page *page)
 {
-    return page->state == VM_RESIDENT && page->wired == 0 && page->sequence == 0 &&
-           core->frames[page->frame].in_flight == 0 &&
-           (page->object->has_pager || object_pager(core, page->object));
+    if (page->state != VM_RESIDENT || page->wired != 0 || page->sequence != 0 ||
+        core->frames[page->frame].in_flight != 0)
+        return false;
+    if (object_pager(core, page->object))
+        return true;
+    core->evict_after = core->now + PAGER_RETRY;
+    return false;
 }
 
 static void evict_page(struct vm_core *core, struct vm_page *page)
@@ -57,6 +64,7 @@ void evict(struct vm_core *core)
 {
     uint64_t looks = 2ull * core->page_count;
 
+    core->evict_after = VM_NEVER;
     if (core->free_count >= core->low)
         return;
     frames_grow(core);

@@ -402,6 +402,8 @@ uint64_t vm_next_deadline(const struct vm_core *core)
             deadline = fault->deadline;
         if (fault->waits_for_memory && frames_may_grow(core) && core->grow_after < deadline)
             deadline = core->grow_after;
+        if (fault->waits_for_memory && core->evict_after < deadline)
+            deadline = core->evict_after;
     }
     return deadline;
 }

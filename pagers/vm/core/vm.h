@@ -194,6 +194,7 @@ struct vm_core {
     uint32_t present_count, free_count; // frames that there are; of these, free
     uint32_t lowest_free;               // no piece below it has a free frame
     uint64_t grow_after;                // memory was refused: when it may be asked for again
+    uint64_t evict_after; // pages had no pager to go to: when one is looked for again; VM_NEVER
     uint32_t low, target; // eviction begins below `low` free frames and ends at `target`
     uint32_t laundry;     // frames without a page that are on their way
     struct vm_page **hash;
