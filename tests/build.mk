@@ -248,7 +248,7 @@ clang-images: | all $(TEST_FILES)
 
 .PHONY: test
 test: all iso $(TEST_FILES) $(LINUX_SUITE_FILES) $(CLUSTER_PORTS) $(CLUSTER_DSM) $(CLUSTER_VM) $(CLUSTER_WANDER) $(LINUX_BENCH_HOST_FILES) $(NET_BENCH_FILES) $(fuzz_image) clang-images ## every test, one hour at most
-	$(Q)tests/run.sh $(O) unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster linux lint
+	$(Q)tests/run.sh $(O) unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster thorough linux lint
 
 .PHONY: test-quick
 test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
@@ -256,7 +256,7 @@ test-quick: $(TEST_FILES) ## unit tests and the kernel's, five minutes at most
 
 .PHONY: test-long
 test-long: all iso $(TEST_FILES) $(LINUX_SUITE_FILES) $(CLUSTER_PORTS) $(CLUSTER_DSM) $(CLUSTER_VM) $(CLUSTER_WANDER) $(LINUX_BENCH_HOST_FILES) $(NET_BENCH_FILES) clang-images $(fuzz_image) ## every test, then long runs with several seeds
-	$(Q)tests/run.sh $(O) unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster linux lint long
+	$(Q)tests/run.sh $(O) unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster thorough linux lint long
 
 # --- Style --------------------------------------------------------------------------------------
 # clang-tidy reads a file with the flags it is compiled with, but needs the headers of its own

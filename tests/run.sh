@@ -4,7 +4,7 @@
 # Runs suites of tests, all of which print TAP, through prove, and ends with its result. `make test`
 # and its relations build first and then call this.
 #
-#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster linux lint long
+#   tests/run.sh BUILD-FOLDER SUITE…       suites: unit dsm sim agent wire bench kernel exchange fuzz clang boot cluster thorough linux lint long
 set -eu
 
 # Prints the tests of one suite, one a line. A test is an executable that prints TAP.
@@ -22,9 +22,10 @@ tests_of() {
     clang) echo tests/kernel/clang.sh ;;
     boot) echo tests/boot/{paths,folder,netboot}.sh ;;
     cluster) find tests/cluster -maxdepth 1 -name '*.sh' -executable | sort ;;
+    thorough) find tests/cluster/thorough -name '*.sh' | sort ;;
     linux) echo tests/linux/{run,ethernet,network,message,memobj,reference}.sh ;;
     lint) echo tests/lint.sh ;;
-    long) echo tests/cluster/long/{up-down,network-load,dsm-death,dsm-large,migrate-back,migrate-death}.sh tests/{sim,dsm}/long.sh tests/kernel/seeds-long.sh tests/linux/forwarded.sh ;;
+    long) echo tests/cluster/long/network-load.sh tests/{sim,dsm}/long.sh tests/kernel/seeds-long.sh tests/linux/forwarded.sh ;;
     *)
         echo "run: no suite '$1'" >&2
         exit 2
@@ -59,7 +60,7 @@ export MAKEFLAGS
 # Asked once and kept, so that no test's output has it.
 deploy/accelerator.sh >/dev/null
 
-# Two at once, where there are two processors: a cluster's test, which mostly waits, and one of the
+# Three at once, where there are two processors: two tests of clusters, which mostly wait, and one of the
 # others, which mostly compute. Of each kind one after the other, because several have time limits.
 # tests/start.sh starts each. Colours are prove's own doing: only on a terminal.
 run() {
@@ -69,7 +70,8 @@ run() {
 mkdir -p "$build"
 state=$build/tests-state
 rm -f "$state"
-if run --state save --jobs "$(($(nproc) > 1 ? 2 : 1))" --rules 'seq=tests/cluster/*' --rules 'seq=**' "${tests[@]}"; then
+if run --state save --jobs "$(($(nproc) > 1 ? 3 : 1))" --rules 'seq=tests/cluster/*' \
+    --rules 'seq=tests/cluster/thorough/*' --rules 'seq=**' "${tests[@]}"; then
     exit 0
 fi
 

@@ -11,6 +11,7 @@
 export PYTHONDONTWRITEBYTECODE=1
 case $1 in
 */long/* | */long.sh | *-long.sh | tests/linux/forwarded.sh) exec "$@" ;;
+tests/cluster/thorough/*) exec tests/limit.py 2400 "$@" ;;
 tests/cluster/*) exec tests/limit.py 1500 "$@" ;;
 tests/linux/run.sh) exec nice -n 5 tests/limit.py 2400 "$@" ;;
 *) exec nice -n 5 tests/limit.py 900 "$@" ;;

@@ -66,28 +66,37 @@ static int map_anonymous(const struct package_vma *vma)
     return IS_ERR_VALUE(at) ? (int)at : 0;
 }
 
-static int map_segment(const struct migration_package *package, const struct package_vma *vma)
+// Whether it is the segment that the process had: the name may be another one's by now.
+static bool is_segment(const struct inode *inode, const struct package_vma *vma)
+{
+    return !strcmp(inode->i_sb->s_type->name, "memobj") && inode->i_ino == vma->segment;
+}
+
+// The one kind of files that have to be here, too.
+static int map_segment(const struct migration_package *package, const struct package_vma *vma,
+                       char *reason)
 {
     struct file *file = filp_open(text(package, vma->name), O_RDWR, 0);
     unsigned long at;
 
-    if (IS_ERR(file))
-        return (int)PTR_ERR(file);
-    if (strcmp(file_inode(file)->i_sb->s_type->name, "memobj")) {
+    if (!IS_ERR(file) && !is_segment(file_inode(file), vma)) {
         fput(file);
-        return -ENXIO;
+        file = ERR_PTR(-ENOENT);
     }
+    if (IS_ERR(file))
+        return build_refuse((int)PTR_ERR(file), reason, "its shared memory %.60s is not there",
+                            text(package, vma->name));
     at = vm_mmap(file, vma->start, vma->end - vma->start, protection(vma),
                  MAP_SHARED | MAP_FIXED_NOREPLACE, vma->offset);
     fput(file);
     return IS_ERR_VALUE(at) ? (int)at : 0;
 }
 
-static int map(const struct migration_package *package, const struct package_vma *vma)
+static int map(const struct migration_package *package, const struct package_vma *vma, char *reason)
 {
     if (package_vma_has_pages(vma))
         return map_anonymous(vma);
-    return vma->kind == PACKAGE_SEGMENT ? map_segment(package, vma) : 0;
+    return vma->kind == PACKAGE_SEGMENT ? map_segment(package, vma, reason) : 0;
 }
 
 // What a process did not have it does not get.
@@ -206,9 +215,11 @@ int build_memory(const struct migration_package *package, unsigned int home, cha
     for (size_t i = 0; i < package->vmas_count; i++) {
         const struct package_vma *vma = &package->vmas[i];
 
-        error = map(package, vma);
+        error = map(package, vma, reason);
         if (!error)
             error = advise(vma);
+        if (error && *reason)
+            return error; // which says more
         if (error)
             return build_refuse(error, reason, "its memory at %llx %.40s cannot be made: error %d",
                                 vma->start, text(package, vma->name), -error);

@@ -79,6 +79,8 @@ static int gather_vma(struct capture *capture, const struct vm_area_struct *vma)
         to->offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
         to->flags |= vma->vm_flags & flags[i].from ? flags[i].to : 0;
+    if (to->kind == PACKAGE_SEGMENT)
+        to->segment = file_inode(vma->vm_file)->i_ino;
     if (to->kind == PACKAGE_SEGMENT && d_unlinked(vma->vm_file->f_path.dentry))
         return capture_refuse(capture->reason, "it has a segment that has been removed");
     return 0;

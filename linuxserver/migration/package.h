@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PACKAGE_MAGIC   0x65766f4d73767243ul // "CrvsMove"
-#define PACKAGE_VERSION 1u
+#define PACKAGE_VERSION 2u
 
 #define PACKAGE_PAGE_BYTES   4096ul
 #define PACKAGE_ADDRESS_END  0x7ffffffff000ul // of what a process can map
@@ -208,10 +208,11 @@ enum package_vma_flags {
 // In ascending order, not overlapping.
 struct package_vma {
     uint64_t start, end;
-    uint32_t kind;   // enum package_vma_kind
-    uint32_t flags;  // enum package_vma_flags
-    uint64_t offset; // bytes, of a file or segment
-    uint32_t name;   // of a file or segment: where in the text its path is
+    uint32_t kind;    // enum package_vma_kind
+    uint32_t flags;   // enum package_vma_flags
+    uint64_t offset;  // bytes, of a file or segment
+    uint64_t segment; // number of a segment, the same on all nodes; else 0
+    uint32_t name;    // of a file or segment: where in the text its path is
     uint32_t padding;
 };
 

@@ -42,7 +42,7 @@ $(O)/tests/cluster/order: $(call objects-of,clusterports,tests/cluster/vm/order.
 CLUSTER_VM := $(O)/tests/cluster/order $(O)/tests/cluster/vm.modules $(call module-files,$(cluster_vm_modules))
 cluster-ports: $(CLUSTER_VM)
 
-# The Linux program `wander`, which would notice if a move lost something (tests/cluster/migrate-back.sh).
+# The Linux program `wander`, which would notice if a move lost something (tests/cluster/thorough/migrate-back.sh).
 CLUSTER_WANDER := $(O)/tests/cluster/wander
 $(CLUSTER_WANDER): $(call objects-of,clusterports,tests/cluster/migrate/wander.c)
 	$(call say,LINK,$@)

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016 # much here is the node's to expand
 #
 # TAP: shared memory at its limits, on three small nodes that lend a part of their memory: 64 segments
-# at once; wrong names, sizes, offsets and messages. With MIB (long/dsm-large.sh) a segment of that size,
+# at once; wrong names, sizes, offsets and messages. With MIB (thorough/dsm-large.sh) a segment of that size,
 # larger than the memory of a node, in nodes of MEMORY (144) MiB that lend LEND (72).
 #
 #   tests/cluster/dsm-limits.sh [MIB MEMORY LEND]

@@ -163,6 +163,20 @@ while True:
         until [ -s /tmp/counted ]; do sleep 0.1; done" && number /tmp/counter.pid
 }
 
+# Likewise, what it counts is in a segment.
+begin_sharing() {
+    shell 1 "rm -f /tmp/counted
+        (exec python3 -c 'import mmap, os, time
+file = os.open(\"/dsm/counted\", os.O_CREAT | os.O_RDWR)
+os.ftruncate(file, 4096)
+room = mmap.mmap(file, 4096)
+while True:
+    n = int.from_bytes(room[:8], \"little\") + 1
+    room[:8] = n.to_bytes(8, \"little\")
+    print(n, flush=True); time.sleep(0.05)' >/tmp/counted) </dev/null 2>/dev/null & echo \$! >/tmp/counter.pid
+        until [ -s /tmp/counted ]; do sleep 0.1; done" && number /tmp/counter.pid
+}
+
 counted_beyond() {
     node 1 tail -n 1 /tmp/counted
     [ "${output//[^0-9]/}" -gt "$1" ]
@@ -181,6 +195,23 @@ fill_memory() {
 
 unlisted() {
     node 1 corvus ps && ! grep -q "^ *$pid " <<<"$output"
+}
+
+# Of all files only segments are looked for where a process goes; the others stay at home.
+missing_file() {
+    must "a process counts in a segment" begin_sharing
+    check "node 2 has no segments" shell 2 'umount /dsm'
+    check "the move is refused" refused "its shared memory /dsm/counted is not there" "$pid" node2
+    check "and the process goes on" goes_on
+    check "with segments again" shell 2 'mount -t memobj -o server=dsm,nosuid,nodev dsm /dsm'
+    must "it moves" node 1 corvus migrate "$pid" node2
+    check "it goes on" goes_on
+    check "as node 2's segment says, too" shell 2 'test "$(od -A n -t d4 -N 4 /dsm/counted)" -gt 0'
+    must "and back" node 1 corvus migrate "$pid" node1
+    check "the segment's name becomes another one's" node 2 sh -c 'rm /dsm/counted; head -c 4096 /dev/zero >/dsm/counted'
+    check "the move is refused" refused "its shared memory /dsm/counted is not there" "$pid" node2
+    check "and the process goes on" goes_on
+    check "it ends" node 1 sh -c "kill $pid; rm /dsm/counted"
 }
 
 other_processor() {
@@ -208,6 +239,10 @@ refusals() {
         shell 1 'corvus migrate $(cat /tmp/sleeper.pid) node2'
     check "and ends when it is told to" shell 1 'kill $(cat /tmp/sleeper.pid)'
     check "a disk that is full at home says so to who has moved" full_disk
+    missing_file
+    must "a process of 1 MiB" begin_counting 1
+    must "moves" node 1 corvus migrate "$pid" node2
+    must "and back" node 1 corvus migrate "$pid" node1
     other_processor
 }
 

@@ -4,12 +4,13 @@
 # TAP: a node dies at a chosen step of the protocol of shared memory, while all three write and read the
 # same pages (tests/cluster/dsm/witness.c): what the others read is never older than what anybody had read
 # or they had written; what is lost is an error, at most 2 s after the death was declared. Then a node is
-# cut off, which gets errors only. A step is KIND:SENDING, as `dsm stop` has it; without any: some.
+# cut off, which gets errors only. A step is KIND:SENDING, as `dsm stop` has it; without any, each: of
+# each kind of record that moves pages, when it is received and when it is to be sent.
 #
-#   tests/cluster/dsm-death.sh [STEP…]
+#   tests/cluster/thorough/dsm-death.sh [STEP…]
 set -u
 
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 name=dsm-death-$$
 # shellcheck source=tests/cluster/network/common.sh
 . tests/cluster/network/common.sh
@@ -105,7 +106,7 @@ cut_off() {
     check "by others" node 1 grep -q again /dsm/new
 }
 
-[ $# -ne 0 ] || set -- 10:0 12:0 8:0 14:1
+[ $# -ne 0 ] || set -- {8,9,10,11,12,13,14,18,19}:{0,1}
 export CORVUS_WORDS=dsmtest=1
 must "up" succeeds "node 3 is ready" up -n 3 -m 128 --patience "$patience"
 must "the program is copied" give_dsm 1 2 3

@@ -3,14 +3,15 @@
 #
 # TAP: a process that has moved moves back home, and onward, told so on either node: with its threads,
 # pipes, timer and pending signals, and all of its memory. Its output is that of one that never moved.
+# CORVUS_MOVES times (500) it goes to another node and back as fast as it can: 1,000 moves.
 set -u
 
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 name=migrate-back-$$
 # shellcheck source=tests/cluster/migrate/common.sh
 . tests/cluster/migrate/common.sh
 mib=4
-times=${CORVUS_MOVES:-10}
+times=${CORVUS_MOVES:-500}
 
 back() {
     must "a process goes on on node 1" begin_wandering $mib

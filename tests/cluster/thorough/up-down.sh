@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # TAP: a cluster comes up and goes down again and again, by ways of booting in turn, and leaves its logs and
-# nothing else: no process, socket, file or network namespace. CORVUS_CYCLES times (3). Likewise an `up`
+# nothing else: no process, socket, file or network namespace. CORVUS_CYCLES times (20). Likewise an `up`
 # that is interrupted, at other moments each time, with all that it has started so far.
 set -u
 
-cd "$(dirname "$0")/../.." || exit 1
+cd "$(dirname "$0")/../../.." || exit 1
 name=cycles-$$
 # shellcheck source=tests/cluster/network/common.sh
 . tests/cluster/network/common.sh
-cycles=${CORVUS_CYCLES:-3}
+cycles=${CORVUS_CYCLES:-20}
 ways=(direct ipxe iso)
 
 # What there is besides logs.
