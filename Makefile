@@ -168,7 +168,7 @@ all: $(ALL) ## build all that exists, installing missing packages first
 help: ## list the targets
 	@echo 'make [TARGET] [COMPILER=gcc|clang] [OPTIMIZE=-O2] [V=1] [DEPENDENCIES=no]'
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
-	  while IFS='|' read -r target text; do printf '  %-13s%s\n' "$$target" "$$text"; done
+	  while IFS='|' read -r target text; do printf '  %-20s%s\n' "$$target" "$$text"; done
 
 .PHONY: iso
 iso: $(O)/corvus.iso ## a bootable image for BIOS and UEFI, disc and USB stick: build/corvus.iso

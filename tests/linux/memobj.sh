@@ -7,42 +7,9 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-build=${CORVUS_BUILD:-build}
 name=memobj-$$
-scratch=$build/tests/memobj-$$
-number=0
-failures=0
-
-finish() {
-    ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
-    rm -rf "$scratch" "build/cluster/$name"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM HUP
-mkdir -p "$scratch"
-
-result() {
-    number=$((number + 1))
-    echo "${1:+$1 }ok $number - $2"
-    [ -z "$1" ] || failures=$((failures + 1))
-}
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    if "$@" >"$scratch/output" 2>&1; then
-        result "" "$text"
-    else
-        result not "$text"
-        sed 's/^/# /' "$scratch/output"
-    fi
-}
-
-# node NODE SCRIPT
-node() {
-    timeout 150 ./qemu-cluster.sh --name "$name" exec "$1" -- sh -c "$2"
-}
+# shellcheck source=tests/linux/pair.sh
+. tests/linux/pair.sh
 
 # says NODE COMMAND PATTERN: the whole of its output.
 says() {
@@ -62,15 +29,8 @@ both() {
     return "$ended"
 }
 
-up() {
-    ./qemu-cluster.sh --name "$name" up -n 2 -m 256 &&
-        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/segment-peer" 1:/tmp &&
-        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/segment-peer" 2:/tmp
-}
-
-
 peer=/tmp/segment-peer
-check "two nodes come up" up
+check "two nodes come up" up segment-peer
 check "node 1 fills a file" says 1 "$peer fill /dsm/big 64 1000" filled
 check "node 2 reads the same" says 2 "$peer check /dsm/big 64 1000" "0 of 64 pages are wrong"
 check "node 2 writes something else" says 2 "$peer fill /dsm/big 64 2000" filled
@@ -94,5 +54,4 @@ check "node 1 dies: node 2 gets SIGBUS" says 2 \
     "n=0; until tail -n 1 /tmp/held | grep -q SIGBUS; do n=\$((n + 1)); [ \$n -lt 60 ] || break; sleep 1; done; tail -n 1 /tmp/held" SIGBUS
 check "and errors" says 2 "cat /dsm/held 2>&1" ".*Input/output error"
 check "its Linux is well" node 2 "! dmesg | grep -E 'BUG:|WARNING:|Oops'"
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -7,48 +7,9 @@
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
-build=${CORVUS_BUILD:-build}
 name=reference-$$
-scratch=$build/tests/reference-$$
-number=0
-failures=0
-
-finish() {
-    ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
-    rm -rf "$scratch" "build/cluster/$name"
-}
-trap finish EXIT
-trap 'exit 1' INT TERM HUP
-mkdir -p "$scratch"
-
-result() {
-    number=$((number + 1))
-    echo "${1:+$1 }ok $number - $2"
-    [ -z "$1" ] || failures=$((failures + 1))
-}
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    if "$@" >"$scratch/output" 2>&1; then
-        result "" "$text"
-    else
-        result not "$text"
-    fi
-    sed 's/^/# /' "$scratch/output"
-}
-
-# node NODE SCRIPT
-node() {
-    timeout 300 ./qemu-cluster.sh --name "$name" exec "$1" -- sh -c "$2"
-}
-
-up() {
-    ./qemu-cluster.sh --name "$name" up -n 2 -m 256 &&
-        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/reference" 1:/tmp &&
-        ./qemu-cluster.sh --name "$name" cp "$build/linux/tests.stripped/reference" 2:/tmp
-}
+# shellcheck source=tests/linux/pair.sh
+. tests/linux/pair.sh
 
 # source NODE MIB: starts one, prints its pid when all of its memory is filled. What the source before it
 # has said must be gone: the shell may look before the new one has begun the file anew, and a source that is
@@ -102,7 +63,7 @@ source_dies() {
             dmesg | grep 'corvus: migration'; grep -q '^dead: ' /tmp/dead" </dev/null
 }
 
-check "two nodes come up" up
+check "two nodes come up" up reference
 for case in touch write fork many munmap dontneed mremap mlock willneed protect threads system exit; do
     check "$case, the drain on, of the own node" run_case "$case" 1 1 6 1
     check "$case, the drain off, of another node" run_case "$case" 1 2 6 0
@@ -119,5 +80,4 @@ check "the process goes on, and the drain waits" run_case short 1 2 100 1
 check "there is memory again" node 2 "rm /tmp/hog; ! dmesg | grep -i 'out of memory'" </dev/null
 check "the source's node dies: SIGBUS for what had not come, and a line in the log" source_dies
 check "its Linux is well" node 2 "! dmesg | grep -E 'BUG:|WARNING:|Oops|Bad rss|Call Trace'" </dev/null
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

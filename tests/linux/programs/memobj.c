@@ -350,7 +350,7 @@ TEST(again, "closed and opened again it is another incarnation, and nothing is c
 TEST(cache, "pages are kept without a user, if the pager says so, until it says otherwise")
 {
     struct object *object = object_make(1);
-    ZERO(pager_cache(object->request, object->incarnation, 1, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_KEEP, soon()));
     load(object, 0, 0, 1);
     SUCCEED(munmap(object->map, PAGE));
     SUCCEED(close(object->file));
@@ -360,7 +360,7 @@ TEST(cache, "pages are kept without a user, if the pager says so, until it says 
     REQUIRE_EQUAL(*word_of(object, 0), 1);
     SUCCEED(munmap(object->map, PAGE));
     SUCCEED(close(object->file));
-    ZERO(pager_cache(object->request, object->incarnation, 0, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_NOT, soon()));
     RECEIVE(object, MESSAGE_pager_terminate);
 }
 
@@ -379,7 +379,7 @@ static void open_again(struct object *object)
 TEST(idle, "without a user it is idle, says so, and takes no other one until it may")
 {
     struct object *object = object_make(2);
-    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_IDLE, soon()));
     load(object, 0, 0, 1);
     REQUIRE(!object_receive(object, 20)); // it is in use
     *word_of(object, 0) = 9;
@@ -387,14 +387,14 @@ TEST(idle, "without a user it is idle, says so, and takes no other one until it 
     RECEIVE(object, MESSAGE_pager_idle);
     REQUIRE_EQUAL(map_object(object->send, PAGE), -1);
     REQUIRE_EQUAL(errno, ENOENT);
-    ZERO(pager_cache(object->request, object->incarnation, 1, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_KEEP, soon()));
     sleep_ms(20);
     open_again(object);
     REQUIRE_EQUAL(*word_of(object, 0), 9);
     forget_file(object);
-    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_IDLE, soon()));
     RECEIVE(object, MESSAGE_pager_idle);
-    ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+    ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_IDLE, soon()));
     REQUIRE(!object_receive(object, 20)); // it knows
     flush(object, FIRST_OWN_SEQUENCE, 0, 2);
     REQUIRE_EQUAL(RECEIVE(object, MESSAGE_pager_data_write)[4], 1);
@@ -406,7 +406,7 @@ TEST(idle_end, "what is idle goes with its object, and sends nothing back")
 {
     for (int i = 0; i < 600; i++) { // more than there may be
         struct object *object = object_make(1);
-        ZERO(pager_cache(object->request, object->incarnation, 2, soon()));
+        ZERO(pager_cache(object->request, object->incarnation, PAGER_CACHE_IDLE, soon()));
         load(object, 0, 0, 1); // which is heard behind that
         *word_of(object, 0) = 9;
         forget_file(object);
