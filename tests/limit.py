@@ -139,6 +139,9 @@ def begin(test, mark):
 
     def prepare():
         os.setpgid(0, 0)
+        # A shell starts what it leaves in the background with these ignored, and programs inherit that.
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)

@@ -241,6 +241,11 @@ static const struct file_operations device_operations = {
     .llseek = no_llseek,
 };
 
+bool corvus_has_ports(struct file *file)
+{
+    return file->f_op == &device_operations;
+}
+
 static struct miscdevice device = {
     .minor = MISC_DYNAMIC_MINOR,
     .name = "corvus",

@@ -105,6 +105,8 @@ struct corvus_operation {
 
 // The call ends with that tag, without words.
 int corvus_end(struct corvus_operation *operation, enum corvus_error error, bool in_receive);
+// Whether it is one of /dev/corvus.
+bool corvus_has_ports(struct file *file);
 
 // Memory that the kernel and workers can reach; within the bounds. NULL: there is none.
 void *corvus_allocate_bytes(struct corvus_file *file, size_t bytes);

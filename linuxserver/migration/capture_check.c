@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What cannot move, refused by name before anything has changed.
+#include "linuxserver/drivers/message.h"
 #include "linuxserver/migration/capture_private.h"
 
 #include <linux/fdtable.h>
@@ -103,19 +104,32 @@ static int check_sharing(struct task_struct *leader, char *reason)
     return error;
 }
 
-static int is_uring(const void *unused, struct file *file, unsigned int descriptor)
+// Files whose calls name memory that nobody sees in the call.
+static const struct kind {
+    bool (*is)(struct file *file);
+    const char *name;
+} immovable[] = {
+    {io_is_uring_fops, "an io_uring"},
+    {corvus_has_ports, "of ports (/dev/corvus)"},
+};
+
+static int is_of_kind(const void *kind, struct file *file, unsigned int descriptor)
 {
-    return io_is_uring_fops(file) ? (int)descriptor + 1 : 0;
+    return ((const struct kind *)kind)->is(file) ? (int)descriptor + 1 : 0;
 }
 
 static int check_files(struct task_struct *leader, char *reason)
 {
-    int descriptor;
+    int descriptor = 0;
+    size_t i;
 
     task_lock(leader);
-    descriptor = leader->files ? iterate_fd(leader->files, 0, is_uring, NULL) : 0;
+    for (i = 0; i < ARRAY_SIZE(immovable) && leader->files && !descriptor; i++)
+        descriptor = iterate_fd(leader->files, 0, is_of_kind, &immovable[i]);
     task_unlock(leader);
-    return descriptor ? capture_refuse(reason, "descriptor %d is an io_uring", descriptor - 1) : 0;
+    return descriptor ? capture_refuse(reason, "descriptor %d is %s", descriptor - 1,
+                                       immovable[i - 1].name)
+                      : 0;
 }
 
 // --- Its memory ----------------------------------------------------------------------------------

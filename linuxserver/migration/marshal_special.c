@@ -3,6 +3,8 @@
 // ioctl, fcntl and semctl by their commands; lists of memory; socket messages.
 #include "linuxserver/migration/marshal.h"
 
+#include <corvus/linux.h>
+
 #include <linux/errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,6 +104,8 @@ struct marshal_size marshal_ioctl(__u32 command, __u64 argument)
     if (command >= SOCKET_FIRST && command <= SOCKET_LAST && command != SOCKET_LIST &&
         command != SOCKET_ETHER)
         return size;
+    if (command == CORVUS_MESSAGE) // it has addresses inside
+        return (struct marshal_size){-ENOTTY, false, false};
     if (DIRECTION(command) != 0 && SIZE(command) != 0) {
         size.bytes = SIZE(command);
         size.out = (DIRECTION(command) & 2) != 0; // _IOC_READ

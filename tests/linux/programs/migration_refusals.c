@@ -5,6 +5,8 @@
 
 #include "linuxserver/migration/package.h"
 
+#include <corvus/linux.h>
+
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/filter.h>
@@ -101,6 +103,12 @@ REFUSED(uring, "uses io_uring")
 {
     struct io_uring_params parameters = {0};
     SUCCEED(syscall(SYS_io_uring_setup, 4, &parameters));
+    stay();
+}
+
+REFUSED(ports, "is of ports")
+{
+    SUCCEED(open(CORVUS_DEVICE, O_RDWR | O_CLOEXEC));
     stay();
 }
 

@@ -2,9 +2,13 @@
 // Children, threads, programs, vector registers.
 #include "calls.h"
 
+#include <corvus/linux.h>
+
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -233,6 +237,22 @@ static void keep_vectors_in_handler(int round)
     NEED(pthread_join(thread, NULL) == 0);
 }
 
+// --- Ports -------------------------------------------------------------------------------
+
+// Which it has only at home: where it is away, messages would be read from the wrong memory.
+static void use_ports(int round)
+{
+    static struct utcb page;
+    struct corvus_call call = {.page = (uintptr_t)&page};
+    int file, result;
+
+    need_byte(round);
+    DO(file = open(CORVUS_DEVICE, O_RDWR | O_CLOEXEC));
+    result = ioctl(file, CORVUS_MESSAGE, &call);
+    NEED((result == -1 && errno == ENOTTY) == (round == 0));
+    DO(close(file));
+}
+
 const struct scene task_scenes[] = {
     {"wait4", "wait4 for a child", make_pipe, make_child, wait_for_child, put_byte},
     {"waitid", "waitid for a child", make_pipe, make_child, wait_by_waitid, put_byte},
@@ -240,6 +260,7 @@ const struct scene task_scenes[] = {
      put_byte},
     {"join", "a futex that another thread wakes", make_pipe, NULL, join_thread, put_byte},
     {"threads", "threads with a mutex and a condition", make_pipe, NULL, run_threads, put_byte},
+    {"ports", "ports, which it has at home only", make_pipe, NULL, use_ports, put_byte},
     {"vectors", "whole vector registers", make_pipe, NULL, keep_vectors, put_byte, .awake = true},
     {"vector-frame", "vector registers in a signal's frame", make_pipe, NULL,
      keep_vectors_in_handler, put_byte},
