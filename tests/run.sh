@@ -61,7 +61,8 @@ export MAKEFLAGS
 deploy/accelerator.sh >/dev/null
 
 # Three at once, where there are two processors: two tests of clusters, which mostly wait, and one of the
-# others, which mostly compute. Of each kind one after the other, because several have time limits.
+# others, which mostly compute. Of each kind one after the other, because several have time limits; clusters
+# are two kinds, so that these take about the same time.
 # tests/start.sh starts each. Colours are prove's own doing: only on a terminal.
 run() {
     prove -e tests/start.sh --timer --failures --comments --statefile "$state" "$@"
@@ -70,7 +71,8 @@ run() {
 mkdir -p "$build"
 state=$build/tests-state
 rm -f "$state"
-if run --state save --jobs "$(($(nproc) > 1 ? 3 : 1))" --rules 'seq=tests/cluster/*' \
+if run --state save --jobs "$(($(nproc) > 1 ? 3 : 1))" \
+    --rules 'seq=tests/cluster/{*,thorough/{dsm-death,migrate-back}.sh}' \
     --rules 'seq=tests/cluster/thorough/*' --rules 'seq=**' "${tests[@]}"; then
     exit 0
 fi

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGES_MAX 256u
+#define PAGES_MAX 2048u
 #define RANKS     8u
 
 struct page {

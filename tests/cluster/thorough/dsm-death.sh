@@ -17,15 +17,16 @@ name=dsm-death-$$
 # shellcheck source=tests/cluster/dsm/common.sh
 . tests/cluster/dsm/common.sh
 pages=48
+many_pages=2000
 patience=3
 
 # Kinds of records in the order of dsm/core/wire.h; those of views and of what is rare are left out.
 declare -A kinds=([8]=REQUEST [9]=FORWARD [10]=DATA [11]=GRANT [12]=INVALIDATE [13]=INVALIDATED
     [14]=DONE [18]=MARK [19]=MARKED)
 
-# The witness of node N, in the background.
+# begin_witness N PAGES: of node N, in the background.
 begin_witness() {
-    node "$1" sh -c "/tmp/dsm witness $1 $pages >/tmp/witness 2>&1 </dev/null &"
+    node "$1" sh -c "/tmp/dsm witness $1 $2 >/tmp/witness 2>&1 </dev/null &"
 }
 
 works() {
@@ -54,11 +55,12 @@ in_time() {
     node "$1" cat /tmp/witness && [[ $output =~ "a death "([0-9]+)" ms" ]] && [ "${BASH_REMATCH[1]}" -le 2000 ]
 }
 
+# begin_witnesses PAGES
 begin_witnesses() {
     local which
     node 1 rm -f /dsm/witness
     for which in 1 2 3; do
-        begin_witness "$which" || return 1
+        begin_witness "$which" "$1" || return 1
     done
     within 120 works
 }
@@ -77,7 +79,8 @@ what_they_saw() {
 dies_at() {
     local kind=${1%:*} sending=${1#*:} what
     what="a ${kinds[$kind]} $([ "$sending" = 1 ] && echo "to be sent" || echo received)"
-    check "three witnesses" begin_witnesses
+    # Pages are marked when they are written to for the first time: there are some left then.
+    check "three witnesses" begin_witnesses "$([[ $what == *MARK* ]] && echo "$many_pages" || echo "$pages")"
     check "node 3 is to stop at $what" answers 3 "will stop" stop "$kind" "$sending"
     check "and does" within 60 log_says "dsm: stopped, with a record of kind $kind" 3
     check "it is killed" cluster kill 3
@@ -92,7 +95,7 @@ dies_at() {
 }
 
 cut_off() {
-    check "three witnesses" begin_witnesses
+    check "three witnesses" begin_witnesses "$pages"
     check "node 3 is cut off" cluster cut 3
     check "its witness loses all pages" within 90 wrote 3 /tmp/witness " $pages pages lost"
     check "and saw nothing stale" witnessed 3
