@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// For tests of deaths (tests/cluster/thorough/dsm-death.sh): the server stops for good, as a node that
-// fails, when a record of a given kind about pages has arrived, of which nothing has been done yet,
-// or is to be sent next, when what was sent before has gone. Only on a node that was booted for it.
+// For tests of deaths (tests/cluster/thorough/dsm-death.sh): the server stops for good, as a node
+// that fails, when a record of a given kind about pages has arrived, of which nothing has been done
+// yet, or is to be sent next, when what was sent before has gone. Only on a node that was booted
+// for it.
 #include "dsm/core/wire.h"
 #include "dsm/server/server.h"
 
