@@ -9,22 +9,8 @@ cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM HUP
-number=0
-failures=0
-output=
-
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        printf '%s\n' "$output" | tail -n 15 | sed 's/^/#   /'
-        failures=$((failures + 1))
-    fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # prints TEXT COMMAND…: it succeeds, and that is in its output.
 prints() {
@@ -154,5 +140,4 @@ lists
 folders
 configuration
 web
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -4,46 +4,17 @@
 # What the tests of tests/cluster share: TAP, and a cluster of their own. A test sets `name` first, and
 # `others` if it makes more clusters. Each command ends after `cluster_seconds`.
 
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+
 state=build/cluster/${name:?the name of the cluster}
 work=$(mktemp -d)
-number=0
-failures=0
-output=
 [ -v others ] || others=()
 mkdir -p build/cluster
 
 # Runs the command on the test's own cluster; keeps what it prints, and its status as its own.
 cluster() {
     output=$(timeout "${cluster_seconds:-240}" ./qemu-cluster.sh --name "$name" "$@" 2>&1)
-}
-
-# check TEXT COMMAND…: one test, passed when the command is true.
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        printf '%s\n' "$output" | tail -n 15 | sed 's/^/#   /'
-        failures=$((failures + 1))
-    fi
-}
-
-# must TEXT COMMAND…: likewise; without it there is no use in going on.
-must() {
-    local failed=$failures
-    check "$@"
-    if [ "$failures" -ne "$failed" ]; then
-        echo "Bail out! $1"
-        exit 1
-    fi
-}
-
-finish() {
-    echo "1..$number"
-    [ "$failures" -eq 0 ]
 }
 
 clean_up() {

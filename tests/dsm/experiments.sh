@@ -9,23 +9,8 @@ cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/dsm/list.sh
 . tests/dsm/list.sh
 programs=${CORVUS_BUILD:-build}/tests/dsm/experiments
-number=0
-failures=0
-output=
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        printf '%s\n' "$output" | tail -n 5 | sed 's/^/#   /'
-        failures=$((failures + 1))
-    fi
-}
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 # ends STATUS WORDS…: an experiment that does; its output is kept.
 ends() {
@@ -75,5 +60,4 @@ check "a first rank whose others do not come" ends 3 radix -t 1 -w
 check "which says so" grep -q "somebody does not come to the barrier" <<<"$output"
 check "libdsm without a DSM server" ends 3 radix -t 1
 check "which says so" grep -q "there is no DSM server" <<<"$output"
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -10,29 +10,16 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${CORVUS_BUILD:-build}
 state=$build/tests/eth-$$
 machine=tests/linux/ethernet/machine.sh
-number=0
-failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+kept=$state.output
 
-finish() {
+clean_up() {
     "$machine" "$state" down
     rm -rf "$state" "$state.output"
 }
-trap finish EXIT
+trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"$state.output" 2>&1; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        sed 's/^/# /' "$state.output"
-        failures=$((failures + 1))
-    fi
-}
 
 # A script in the node, killed after a time.
 node() {
@@ -139,5 +126,4 @@ check "the memory goes while it is used: Linux notices, and opens anew" node 'n=
 load_ends
 check "20 MB after all that" bulk 20
 check "nobody panicked, nobody complained" no_panic
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -10,34 +10,17 @@ build=${CORVUS_BUILD:-build}
 state=$build/tests/message-$$-
 machine=tests/linux/ethernet/machine.sh
 key=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f
-number=0
-failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+kept=${state}output
 
-finish() {
+clean_up() {
     "$machine" "${state}1" down
     "$machine" "${state}2" down
     rm -rf "$state"*
 }
-trap finish EXIT
+trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-result() {
-    number=$((number + 1))
-    echo "${1:+$1 }ok $number - $2"
-    [ -z "$1" ] || failures=$((failures + 1))
-}
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    if "$@" >"${state}output" 2>&1; then
-        result "" "$text"
-    else
-        result not "$text"
-        sed 's/^/# /' "${state}output"
-    fi
-}
 
 # The TAP lines of a program's output, which must be so many.
 results() {
@@ -113,5 +96,4 @@ wait "$waiter"
 results "${state}waits" 3
 check "corvus nodes tells that node 2 is dead" says 1 'corvus nodes' '^ *2  node2 .* dead '
 check "corvus names of it, too" says 1 'corvus names 2 2>&1 || true' '^corvus: 2: is not there'
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -10,31 +10,18 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${CORVUS_BUILD:-build}
 state=$build/tests/pair-$$-
 machine=tests/linux/ethernet/machine.sh
-number=0
-failures=0
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+kept=${state}output
 
-finish() {
+clean_up() {
     "$machine" "${state}1" down
     "$machine" "${state}2" down
     "$machine" "${state}3" down
     rm -rf "$state"*
 }
-trap finish EXIT
+trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-# check TEXT COMMAND…
-check() {
-    local text=$1
-    shift
-    number=$((number + 1))
-    if "$@" >"${state}output" 2>&1; then
-        echo "ok $number - $text"
-    else
-        echo "not ok $number - $text"
-        sed 's/^/# /' "${state}output"
-        failures=$((failures + 1))
-    fi
-}
 
 # up NODE OTHER
 up() {
@@ -139,5 +126,4 @@ check "gets its address" node 3 'n=0
 check "and the way to everybody else" node 3 'ip route | grep "default via 10\.0\.2\.2"'
 check "which answers" node 3 'ping -c 1 -W 10 10.0.2.2'
 check "nobody panicked else, nobody complained" healthy
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # What the tests share that start two nodes and run one of tests/linux/subjects on both: TAP, and the
-# nodes. A test sets `name` first, and ends by finish.
+# nodes. A test sets `name` first.
 
 build=${CORVUS_BUILD:-build}
 scratch=$build/tests/${name:?the name of the cluster}
-number=0
-failures=0
 mkdir -p "$scratch"
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
+kept=$scratch/output
 
 clean_up() {
     ./qemu-cluster.sh --name "$name" down >/dev/null 2>&1
@@ -16,22 +17,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP
-
-# check TEXT COMMAND…: one test, passed when the command is true. What it prints is shown.
-check() {
-    local text=$1 failed=
-    shift
-    "$@" >"$scratch/output" 2>&1 </dev/null || failed="not "
-    number=$((number + 1))
-    echo "${failed}ok $number - $text"
-    [ -z "$failed" ] || failures=$((failures + 1))
-    sed 's/^/# /' "$scratch/output"
-}
-
-finish() {
-    echo "1..$number"
-    [ "$failures" -eq 0 ]
-}
 
 # node NODE SCRIPT
 node() {

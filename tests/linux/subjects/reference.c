@@ -144,7 +144,7 @@ static void print_status(const char *what)
     struct migrate_pages_status s = status(map.number);
 
     printf(
-        "%s: pages %llu regions %llu faults %llu demanded %llu ahead %llu drained %llu came %llu "
+        "# %s: pages %llu regions %llu faults %llu demanded %llu ahead %llu drained %llu came %llu "
         "zero %llu messages %llu unsent %llu lost %llu\n",
         what, (unsigned long long)s.pages, (unsigned long long)s.regions,
         (unsigned long long)s.faults, (unsigned long long)s.demanded, (unsigned long long)s.ahead,
