@@ -98,6 +98,11 @@ static void print_entry(const struct options *options, const struct migrate_entr
                         bool first)
 {
     unsigned place = entry->here != 0 ? entry->target : entry->here;
+    bool at_risk = entry->pages + entry->regions != 0;
+    char keeper[16] = "-"; // of the pages that have not followed, which die with it
+
+    if (at_risk)
+        (void)snprintf(keeper, sizeof keeper, "node%" PRIu32, entry->source);
 
     // What is away runs at the target of its last move; what has not gone yet, at its source.
     if (entry->here == 0)
@@ -107,15 +112,14 @@ static void print_entry(const struct options *options, const struct migrate_entr
                ", \"state\": \"%s\", \"pages\": %" PRIu64 ", \"regions\": %" PRIu64
                ", \"at_risk\": %s, \"uid\": %" PRIu32 ", \"command\": ",
                first ? "" : ", ", entry->pid, entry->home, place, entry->source, entry->state,
-               entry->pages, entry->regions, entry->pages + entry->regions != 0 ? "true" : "false",
-               entry->uid);
+               entry->pages, entry->regions, at_risk ? "true" : "false", entry->uid);
         print_json_string(entry->comm);
         print_steps(entry);
         putchar('}');
         return;
     }
-    printf("%7" PRId32 "  node%-4" PRIu32 "  node%-4u  %-9s  %9" PRIu64 "%s  ", entry->pid,
-           entry->home, place, entry->state, entry->pages, entry->regions != 0 ? "+" : " ");
+    printf("%7" PRId32 "  node%-4" PRIu32 "  node%-4u  %-9s  %9" PRIu64 "%s  %-12s  ", entry->pid,
+           entry->home, place, entry->state, entry->pages, entry->regions != 0 ? "+" : " ", keeper);
     print_freeze(entry);
     printf("  %s\n", entry->comm);
 }
@@ -132,8 +136,10 @@ int command_ps(const struct options *options, int argc, char **argv)
     device = migrate_device();
     if (device < 0)
         return STATUS_FAILED;
-    puts(options->json ? "["
-                       : "    pid  home      node      state      remaining      frozen  command");
+    puts(options->json
+             ? "["
+             : "    pid  home      node      state      remaining   at risk with     frozen"
+               "  command");
     while (ioctl(device, MIGRATE_LIST, &entry) == 0) {
         entry.comm[sizeof entry.comm - 1] = 0;
         entry.state[sizeof entry.state - 1] = 0;

@@ -96,7 +96,7 @@ at_step() {
     esac
 }
 drained_not() {
-    listed "$to" settled && ! listed "$to" " 0 "
+    listed "$to" "settled .* node$from " && ! listed "$to" " 0 "
 }
 
 let_go() {
