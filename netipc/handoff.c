@@ -191,8 +191,7 @@ void handoff_abandon(void *context, struct core_delivery *delivery)
         worker_abandon(delivery);
 }
 
-// --- Answers
-// -----------------------------------------------------------------------------------------
+// --- Answers -------------------------------------------------------------------------------------
 
 void handoff_complete(void *context, uint64_t handle, const struct core_incoming *message,
                       corvus_error_t error)

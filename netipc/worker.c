@@ -272,8 +272,7 @@ void worker_answer(const struct handoff *handoff)
     give(job);
 }
 
-// --- Ends
-// -----------------------------------------------------------------------------------------
+// --- Ends ----------------------------------------------------------------------------------------
 
 static struct worker *worker_of(const struct job *job)
 {

@@ -42,6 +42,8 @@ lint_format() {
             wrong=1
         fi
     done
+    # Of a heading that was too long make format has made two lines.
+    ! grep -n -E '^// -+$' /dev/null "${c_files[@]}" "${headers[@]}" || wrong=1
     return $wrong
 }
 

@@ -90,8 +90,7 @@ bool contents_add_name(struct directory_contents *contents, struct directory_seg
     return true;
 }
 
-// --- Parts of changes
-// -----------------------------------------------------------------------------
+// --- Parts of changes ----------------------------------------------------------------------------
 
 static void must(bool made)
 {
@@ -161,8 +160,7 @@ static void replace_name(struct directory_contents *contents, struct directory_n
     free(name);
 }
 
-// --- The changes
-// ----------------------------------------------------------------------------------
+// --- The changes ---------------------------------------------------------------------------------
 
 static corvus_error_t make_create(struct directory_contents *contents,
                                   const struct directory_change *change, uint64_t *number)

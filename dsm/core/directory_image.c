@@ -170,8 +170,7 @@ bool image_read(struct directory_contents *contents, const void *bytes, size_t c
     return false;
 }
 
-// --- Changes
-// --------------------------------------------------------------------------------------
+// --- Changes -------------------------------------------------------------------------------------
 
 #define CHANGE_HEAD offsetof(struct directory_change, name)
 

@@ -89,8 +89,7 @@ void order_send_image(struct directory *directory, unsigned to, enum message_typ
                             (size_t)(at - directory->message));
 }
 
-// --- This node's own requests
-// ---------------------------------------------------------------------
+// --- This node's own requests --------------------------------------------------------------------
 
 void order_free_proposals(struct directory *directory)
 {
@@ -177,8 +176,7 @@ void order_fail_asks(struct directory *directory)
         end_ask(directory, ERR_PEER_DIED, 0);
 }
 
-// --- Changes
-// --------------------------------------------------------------------------------------
+// --- Changes -------------------------------------------------------------------------------------
 
 static void make(struct directory *directory)
 {
@@ -279,8 +277,7 @@ void order_next(struct directory *directory)
     }
 }
 
-// --- What others say
-// --------------------------------------------------------------------------------
+// --- What others say -----------------------------------------------------------------------------
 
 static bool hear_accept(struct directory *directory, unsigned from, const struct envelope *envelope,
                         const uint8_t *bytes, size_t count)
@@ -375,8 +372,7 @@ bool directory_receive(struct directory *directory, unsigned from, const void *b
     }
 }
 
-// --- Who takes part
-// ---------------------------------------------------------------------------------
+// --- Who takes part ------------------------------------------------------------------------------
 
 static void members_left(struct directory *directory)
 {

@@ -164,8 +164,7 @@ struct dsm_cache {
     uint8_t number;
 };
 
-// --- The manager's side
-// ---------------------------------------------------------------------------
+// --- The manager's side --------------------------------------------------------------------------
 
 enum entry_state {
     ENTRY_IDLE,
@@ -279,8 +278,7 @@ struct dsm {
     uint64_t trace_begin, trace_end;
 };
 
-// --- core.c
-// -----------------------------------------------------------------------------------------
+// --- core.c --------------------------------------------------------------------------------------
 
 void dsm_enter(struct dsm *dsm);
 void dsm_leave(struct dsm *dsm); // sends what there is to be sent
@@ -290,16 +288,14 @@ bool outbox_append(struct outbox *outbox, const void *bytes, size_t count);
 void dsm_send_outbox(struct dsm *dsm, uint32_t node, struct outbox *outbox);
 uint64_t dsm_mix(uint64_t number);
 
-// --- buffer.c
-// ---------------------------------------------------------------------------------------
+// --- buffer.c ------------------------------------------------------------------------------------
 
 struct buffer *buffer_make(struct dsm *dsm, const void *bytes); // a copy of a page; NULL: no memory
 void buffer_drop(struct dsm *dsm, struct buffer *buffer);       // NULL: nothing
 void buffers_collect(struct dsm *dsm);                          // frees what was dropped
 void buffers_free(struct dsm *dsm);                             // all have been dropped
 
-// --- view.c
-// -----------------------------------------------------------------------------------------
+// --- view.c --------------------------------------------------------------------------------------
 
 void view_received(struct dsm *dsm, uint32_t from, const struct wire_header *header,
                    const struct wire_record *record, const uint8_t *extra);
@@ -313,8 +309,7 @@ void view_rebuilt(struct dsm *dsm);
 void view_hello(struct dsm *dsm, uint32_t node);
 bool dsm_quorum(const struct dsm *dsm, uint32_t count, bool first);
 
-// --- place.c
-// ----------------------------------------------------------------------------------------
+// --- place.c -------------------------------------------------------------------------------------
 
 void place_make(struct placement *place);
 uint32_t place_bucket(uint64_t segment, uint64_t page);
@@ -327,8 +322,7 @@ void place_forget_history(struct dsm *dsm);
 void place_forget_last(struct dsm *dsm); // the present view
 void place_remember(struct dsm *dsm);
 
-// --- rebuild.c
-// --------------------------------------------------------------------------------------
+// --- rebuild.c -----------------------------------------------------------------------------------
 
 bool rebuild_begin(struct dsm *dsm); // false: no memory
 void rebuild_send(struct dsm *dsm);
@@ -337,8 +331,7 @@ void rebuild_received(struct dsm *dsm, uint8_t slot, const struct wire_record *r
 void rebuild_end(struct dsm *dsm);
 void rebuild_free(struct dsm *dsm);
 
-// --- segment.c
-// --------------------------------------------------------------------------------------
+// --- segment.c -----------------------------------------------------------------------------------
 
 struct dsm_segment *segment_find(const struct dsm *dsm, uint64_t number);
 struct dsm_segment *segment_make(struct dsm *dsm, uint64_t number, uint64_t generation);
@@ -357,8 +350,7 @@ void entries_each(struct dsm_segment *segment, void (*visit)(struct entry *, voi
                   void *argument);
 void segments_each(struct dsm *dsm, void (*visit)(struct dsm_segment *, void *), void *argument);
 
-// --- page.c
-// -----------------------------------------------------------------------------------------
+// --- page.c --------------------------------------------------------------------------------------
 
 // Does what can be done: grants wishes of managers, serves caches, asks for what is missing.
 void page_run(struct page *page);
@@ -374,8 +366,7 @@ void page_due(struct page *page);
 bool page_has_data(const struct page *page);
 const uint8_t *page_bytes(const struct page *page); // NULL: zeroes
 
-// --- transfer.c
-// -------------------------------------------------------------------------------------
+// --- transfer.c ----------------------------------------------------------------------------------
 
 void transfer_received(struct dsm *dsm, uint32_t from, struct dsm_segment *segment,
                        const struct wire_record *record, const uint8_t *extra);
@@ -384,15 +375,13 @@ bool transfer_fulfil(struct page *page); // false: no memory
 void transfer_ask(struct page *page);
 void transfer_resend(struct page *page, uint64_t txn); // what was handed over
 
-// --- arrival.c
-// --------------------------------------------------------------------------------------
+// --- arrival.c -----------------------------------------------------------------------------------
 
 void arrival_add(struct page *page);    // of the message that is being read
 void arrival_forget(struct page *page); // it is about to be freed
 void arrivals_show(struct dsm *dsm);    // the message has been read
 
-// --- cache.c
-// ----------------------------------------------------------------------------------------
+// --- cache.c -------------------------------------------------------------------------------------
 
 // Both free the waiter.
 void cache_provide(struct page *page, struct waiter *waiter);
@@ -417,8 +406,7 @@ void store_relieve(struct dsm *dsm);
 uint64_t store_next(const struct dsm *dsm); // when there is something to do
 void store_received(struct dsm_segment *segment, uint32_t from, const struct wire_record *record);
 
-// --- manager.c
-// ------------------------------------------------------------------------------------
+// --- manager.c -----------------------------------------------------------------------------------
 
 // `slot`: the sender's, who is a member.
 void manager_received(struct dsm *dsm, uint8_t slot, struct dsm_segment *segment,
@@ -428,8 +416,7 @@ void manager_settle(struct entry *entry);
 void manager_lose(struct entry *entry);
 void entry_watch(struct entry *entry);
 
-// --- record.c
-// ---------------------------------------------------------------------------------------
+// --- record.c ------------------------------------------------------------------------------------
 
 void record_event(struct page *page, enum dsm_event event, uint32_t other);
 void record_lost(struct entry *entry);

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- Items
-// ------------------------------------------------------------------------------------------
+// --- Items ---------------------------------------------------------------------------------------
 
 static struct lock_item **bucket_of(struct locks *locks, uint64_t group, uint64_t number)
 {
@@ -53,8 +52,7 @@ struct lock_message lock_about(const struct lock_item *item, enum lock_message_t
                                  .number = item->number};
 }
 
-// --- Messages out
-// -------------------------------------------------------------------------------------
+// --- Messages out --------------------------------------------------------------------------------
 
 bool lock_for_home(unsigned type)
 {
@@ -79,8 +77,7 @@ void lock_tell(struct locks *locks, unsigned node, struct lock_message *message)
     locks->output->send(locks->context, node, message, lock_message_bytes(message));
 }
 
-// --- Those who wait
-// -----------------------------------------------------------------------------------
+// --- Those who wait ------------------------------------------------------------------------------
 
 struct waiter *waiter_add(struct locks *locks, struct lock_item *item, uint64_t owner, void *token)
 {
@@ -127,8 +124,7 @@ void lock_refuse(struct locks *locks, void *token, corvus_error_t error)
     (void)locks->output->answer(locks->context, token, error, NULL, 0);
 }
 
-// --- Rounds
-// -------------------------------------------------------------------------------------------
+// --- Rounds --------------------------------------------------------------------------------------
 
 static void tell_state(struct locks *locks, struct lock_item *item)
 {
@@ -208,8 +204,7 @@ void locks_lose(struct locks *locks)
         }
 }
 
-// --- Owners, life
-// -------------------------------------------------------------------------------------
+// --- Owners, life --------------------------------------------------------------------------------
 
 void locks_owner_died(struct locks *locks, uint64_t owner)
 {

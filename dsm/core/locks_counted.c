@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// --- Semaphores
-// ---------------------------------------------------------------------------------------
+// --- Semaphores ----------------------------------------------------------------------------------
 
 void semaphore_wait(struct locks *locks, const struct lock_item *item, struct waiter *waiter)
 {
@@ -70,8 +69,7 @@ void semaphore_granted(struct locks *locks, const struct lock_message *message,
         post(locks, item, 1);
 }
 
-// --- Barriers
-// -----------------------------------------------------------------------------------------
+// --- Barriers ------------------------------------------------------------------------------------
 
 void barrier_arrive(struct locks *locks, struct waiter *waiter)
 {

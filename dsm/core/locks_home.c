@@ -44,8 +44,7 @@ void home_free_item(struct lock_item *item)
         (void)take_visitor(item);
 }
 
-// --- Locks
-// ------------------------------------------------------------------------------------------
+// --- Locks ---------------------------------------------------------------------------------------
 
 static void hear_request(struct locks *locks, unsigned from, struct lock_item *item)
 {
@@ -74,8 +73,7 @@ static void hear_probe(struct locks *locks, unsigned from, const struct lock_mes
     lock_tell(locks, item->tail == 0 ? from : item->tail, &message);
 }
 
-// --- Semaphores
-// ---------------------------------------------------------------------------------------
+// --- Semaphores ----------------------------------------------------------------------------------
 
 static void grant(struct locks *locks, struct lock_item *item, unsigned node, uint64_t id)
 {
@@ -118,8 +116,7 @@ static void hear_post(struct locks *locks, const struct lock_message *message,
     }
 }
 
-// --- Barriers
-// -----------------------------------------------------------------------------------------
+// --- Barriers ------------------------------------------------------------------------------------
 
 static double as_double(uint64_t word)
 {
@@ -228,8 +225,7 @@ static void hear_arrive(struct locks *locks, unsigned from, const struct lock_me
         release_all(locks, item);
 }
 
-// --- Rounds
-// -----------------------------------------------------------------------------------------
+// --- Rounds --------------------------------------------------------------------------------------
 
 static void forget_node_states(struct locks *locks)
 {

@@ -194,8 +194,7 @@ static void notice_writer(struct entry *entry)
     }
 }
 
-// --- Transactions
-// ---------------------------------------------------------------------------------
+// --- Transactions --------------------------------------------------------------------------------
 
 static bool is_in_doubt(const struct entry *entry)
 {

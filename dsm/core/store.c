@@ -40,8 +40,7 @@ static bool has_room_for_others(const struct dsm *dsm)
     return limit == 0 || dsm->used_bytes < limit / 16 * 13;
 }
 
-// --- Pages that may be offered
-// ----------------------------------------------------------------------------
+// --- Pages that may be offered -------------------------------------------------------------------
 
 static bool may_be_offered(const struct page *page)
 {
@@ -97,8 +96,7 @@ void store_watch(struct page *page)
         list(page);
 }
 
-// --- Offers
-// ---------------------------------------------------------------------------------------------
+// --- Offers --------------------------------------------------------------------------------------
 
 static void put(const struct page *page, uint32_t node, enum wire_kind kind)
 {
@@ -181,8 +179,7 @@ uint64_t store_next(const struct dsm *dsm)
     return dsm->now + dsm->settings.repeat_ns;
 }
 
-// --- The other side
-// -------------------------------------------------------------------------------------
+// --- The other side ------------------------------------------------------------------------------
 
 static void offered(struct dsm_segment *segment, uint32_t from, const struct wire_record *record)
 {

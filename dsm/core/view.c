@@ -136,8 +136,7 @@ void dsm_node_down(struct dsm *dsm, uint32_t node)
     dsm_leave(dsm);
 }
 
-// --- Adopting
-// -------------------------------------------------------------------------------------
+// --- Adopting ------------------------------------------------------------------------------------
 
 static void drop_entry_work(struct entry *entry, void *argument)
 {

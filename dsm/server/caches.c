@@ -59,8 +59,7 @@ static void answer(void)
                              PAGER_PRECIOUS);
 }
 
-// --- What the core asks for
-// -----------------------------------------------------------------------------
+// --- What the core asks for ----------------------------------------------------------------------
 
 static void stop_asking(struct cache *cache)
 {
@@ -132,8 +131,7 @@ static bool demand(void *context, void *owner, uint64_t number, uint64_t page, e
     return true;
 }
 
-// --- The core's answers
-// -----------------------------------------------------------------------------
+// --- The core's answers --------------------------------------------------------------------------
 
 bool pages_ask_managers(void)
 {
@@ -221,8 +219,7 @@ static void fail(void *context, void *owner, uint64_t sequence, uint64_t page,
 const struct dsm_operations pages_answers = {
     .provide = provide, .grant = grant, .fail = fail, .demand = demand, .flush = flush};
 
-// --- What managers say
-// --------------------------------------------------------------------------------
+// --- What managers say ---------------------------------------------------------------------------
 
 static void tell_time(void)
 {

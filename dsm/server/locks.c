@@ -29,8 +29,7 @@ static struct owner *owners;
 static uint64_t led_epoch, led_rounds;
 static bool lost, lost_since, served;
 
-// --- Answers
-// ----------------------------------------------------------------------------------------
+// --- Answers -------------------------------------------------------------------------------------
 
 static bool answer(void *context, void *token, corvus_error_t error, const uint64_t *words,
                    size_t count)
@@ -64,8 +63,7 @@ static struct request *begin(void)
     return request;
 }
 
-// --- Services
-// ---------------------------------------------------------------------------------------
+// --- Services ------------------------------------------------------------------------------------
 
 static corvus_error_t lock(uint64_t label, uint64_t group, uint64_t number, uint64_t flags,
                            uint64_t *died)
@@ -180,8 +178,7 @@ static const struct locks_operations operations = {
     .sync_statistics = statistics,
 };
 
-// --- Owners
-// -----------------------------------------------------------------------------------------
+// --- Owners --------------------------------------------------------------------------------------
 
 static void serve_message(struct source *source, struct message *request)
 {
@@ -251,8 +248,7 @@ void locks_owner_given(port_name_t receive)
         (void)port_request_notification(receive, NOTIFY_NO_SENDERS, owner->notices.receive);
 }
 
-// --- Other nodes
-// --------------------------------------------------------------------------------------
+// --- Other nodes ---------------------------------------------------------------------------------
 
 static void send(void *context, unsigned node, const void *bytes, size_t count)
 {

@@ -17,8 +17,7 @@ struct directory *directory;
 
 static struct source local;
 
-// --- Changes
-// --------------------------------------------------------------------------------------
+// --- Changes -------------------------------------------------------------------------------------
 
 static corvus_error_t ask(void (*go_on)(struct call *call), const struct directory_change *change)
 {
@@ -121,8 +120,7 @@ static corvus_error_t set(uint64_t label, uint64_t segment, uint64_t which, uint
     return ask(answer_change, &change);
 }
 
-// --- Memory objects
-// ---------------------------------------------------------------------------------
+// --- Memory objects ------------------------------------------------------------------------------
 
 static bool holds(const struct directory_segment *segment)
 {
@@ -193,8 +191,7 @@ bool names_hold(uint64_t number)
     return directory_ask(directory, &change, NULL) == ERR_OK;
 }
 
-// --- The rest
-// -----------------------------------------------------------------------------------------
+// --- The rest ------------------------------------------------------------------------------------
 
 static port_name_t new_owner;
 
@@ -251,8 +248,7 @@ static void serve_message(struct source *source, struct message *request)
     new_owner = PORT_NULL;
 }
 
-// --- What the directory says
-// ------------------------------------------------------------------------
+// --- What the directory says ---------------------------------------------------------------------
 
 static void send(void *context, unsigned node, const void *bytes, size_t count)
 {

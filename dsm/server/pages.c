@@ -43,8 +43,7 @@ struct segment *pages_segment(uint64_t number)
     return segment;
 }
 
-// --- Segments
-// -------------------------------------------------------------------------------------
+// --- Segments ------------------------------------------------------------------------------------
 
 static uint64_t page_count(const struct directory_segment *entry)
 {
@@ -169,8 +168,7 @@ void pages_follow_directory(void)
     follow_directory();
 }
 
-// --- Objects
-// --------------------------------------------------------------------------------------
+// --- Objects -------------------------------------------------------------------------------------
 
 static void hear_managers(const struct segment *segment)
 {
@@ -240,8 +238,7 @@ static void no_senders(struct source *source, struct message *message)
         names_closed(segment->number);
 }
 
-// --- Other nodes
-// ------------------------------------------------------------------------------------
+// --- Other nodes ---------------------------------------------------------------------------------
 
 static void send(void *context, uint32_t node, const void *data, size_t bytes)
 {
@@ -272,8 +269,7 @@ static bool received(unsigned node, const void *bytes, size_t count)
 
 const struct subject pages_subject = {node_up, node_down, received};
 
-// --- Life
-// -----------------------------------------------------------------------------------------
+// --- Life ----------------------------------------------------------------------------------------
 
 // Pages that were lost together, of which one line tells.
 static struct {

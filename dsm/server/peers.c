@@ -85,8 +85,7 @@ void peer_send(unsigned node, enum peer_subject subject, const void *bytes, size
         transmit(peer, subject, bytes, count);
 }
 
-// --- Up and down
-// ----------------------------------------------------------------------------------
+// --- Up and down ---------------------------------------------------------------------------------
 
 static void tell_view(void)
 {
@@ -131,8 +130,7 @@ static void go_down(unsigned node)
         tell_view();
 }
 
-// --- What they say
-// ----------------------------------------------------------------------------------
+// --- What they say -------------------------------------------------------------------------------
 
 static void hear_hello(unsigned node, uint64_t life)
 {
@@ -188,8 +186,7 @@ static void hear_message(struct source *source, struct message *message)
         hear(message);
 }
 
-// --- Finding them
-// -------------------------------------------------------------------------------------
+// --- Finding them --------------------------------------------------------------------------------
 
 static unsigned node_of(const struct source *source)
 {

@@ -8,8 +8,7 @@
 #include "lib/message.h"
 #include "lib/port.h"
 
-// --- This node
-// ------------------------------------------------------------------------------------
+// --- This node -----------------------------------------------------------------------------------
 
 struct dsm_node {
     unsigned number; // 1..254
@@ -27,8 +26,7 @@ uint64_t real_time_ns(void);
 // are.
 bool is_majority(const struct directory_nodes *members);
 
-// --- The loop (loop.c)
-// ------------------------------------------------------------------------------
+// --- The loop (loop.c) ---------------------------------------------------------------------------
 
 // A port of this server. Its address is the port's label.
 struct source {
@@ -58,8 +56,7 @@ port_name_t loop_set(void);
 // Runs until receiving fails for good; returns why.
 corvus_error_t loop_run(void);
 
-// --- Other nodes (peers.c)
-// --------------------------------------------------------------------------
+// --- Other nodes (peers.c) -----------------------------------------------------------------------
 
 // What a message between servers is for.
 enum peer_subject { PEER_HELLO, PEER_DIRECTORY, PEER_PAGES, PEER_LOCKS, PEER_SUBJECTS };
@@ -82,8 +79,7 @@ struct subject {
 
 extern const struct subject directory_subject, pages_subject, locks_subject;
 
-// --- The directory and its services (names.c, calls.h)
-// ----------------------------------------------------------
+// --- The directory and its services (names.c, calls.h) -------------------------------------------
 
 extern struct directory *directory;
 
@@ -98,8 +94,7 @@ bool names_closed(uint64_t segment);
 // There are some, though the directory says that this node has it not open. Likewise.
 bool names_hold(uint64_t segment);
 
-// --- Memory objects (pages.c)
-// ----------------------------------------------------------------------------
+// --- Memory objects (pages.c) --------------------------------------------------------------------
 
 corvus_error_t pages_start(void);
 // The segments of the directory may have changed.
@@ -120,8 +115,7 @@ bool pages_counters(uint64_t segment, uint64_t *values, size_t *count);
 size_t pages_trace(uint64_t sequence, struct segment_trace_record *records, size_t room,
                    uint64_t *first);
 
-// --- For tests (stop.c)
-// ----------------------------------------------------------------------------------
+// --- For tests (stop.c) --------------------------------------------------------------------------
 
 // This node was booted for tests.
 void stop_allow(void);
@@ -130,8 +124,7 @@ bool stop_set(uint64_t kind, bool sending);
 // What has arrived, or is to be sent.
 void stop_here(const void *bytes, size_t count, bool sending);
 
-// --- Locks (locks.c)
-// ------------------------------------------------------------------------------------
+// --- Locks (locks.c) -----------------------------------------------------------------------------
 
 corvus_error_t locks_start(void);
 // A new owner of locks: the receive right of its port.

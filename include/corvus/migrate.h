@@ -13,8 +13,7 @@
 
 // Numbers: 1..31 moves and status, 32..63 packages, 64..95 pages, 96..127 forwarding.
 
-// --- Moves
-// -----------------------------------------------------------------------------------------
+// --- Moves ---------------------------------------------------------------------------------------
 
 #define MIGRATE_REASON 96
 #define MIGRATE_COMM   16
@@ -66,8 +65,7 @@ struct migrate_echo {
 _Static_assert(sizeof(struct migrate_echo) == 16, "ABI");
 #define MIGRATE_ECHO MIGRATE_REQUEST(3, 3, struct migrate_echo)
 
-// --- Shepherds
-// -------------------------------------------------------------------------------------
+// --- Shepherds -----------------------------------------------------------------------------------
 
 // Of a shepherd: which pid its child is to have. Of that child: it becomes the process.
 struct migrate_shepherd {
@@ -117,8 +115,7 @@ struct migrate_build {
 };
 #define MIGRATE_BUILD MIGRATE_REQUEST(3, 33, struct migrate_build)
 
-// --- Nodes
-// -----------------------------------------------------------------------------------------
+// --- Nodes ---------------------------------------------------------------------------------------
 
 // How a node's Linux is doing, asked of its driver. Counters are since its start.
 struct migrate_node {
@@ -176,8 +173,7 @@ struct migrate_pages_wait {
 };
 #define MIGRATE_PAGES_WAIT MIGRATE_REQUEST(1, 66, struct migrate_pages_wait)
 
-// --- Forwarding
-// -------------------------------------------------------------------------------------
+// --- Forwarding ----------------------------------------------------------------------------------
 
 struct migrate_pid {
     int32_t pid;

@@ -139,8 +139,7 @@ void server_entered(struct vcpu_registers *saved)
         open_mask(&server_registers);
 }
 
-// --- Signals as the rest of ARCH=um knows them
-// -------------------------------------------------------
+// --- Signals as the rest of ARCH=um knows them ---------------------------------------------------
 
 void set_handler(int sig)
 {

@@ -35,8 +35,7 @@ struct guest *guest_of_pid(int pid)
     return (struct guest *)(SERVER_MEMORY_BASE + ((unsigned long)pid << PAGE_SHIFT));
 }
 
-// --- The order in which they ran
-// --------------------------------------------------------------------
+// --- The order in which they ran -----------------------------------------------------------------
 
 static void put_newest(struct guest *guest)
 {
@@ -64,8 +63,7 @@ void guest_run_next(struct guest *guest)
     um_set_signals(enabled);
 }
 
-// --- Life
-// -------------------------------------------------------------------------------------------
+// --- Life ----------------------------------------------------------------------------------------
 
 static void end(struct guest *guest)
 {

@@ -66,8 +66,7 @@ ssize_t os_getrandom(void *buf, size_t len, unsigned int flags)
     return (ssize_t)len;
 }
 
-// --- Text before there is a console driver
-// ---------------------------------------------------------
+// --- Text before there is a console driver -------------------------------------------------------
 
 void um_early_printk(const char *s, unsigned int n)
 {
@@ -112,8 +111,7 @@ int printf(const char *format, ...)
     return 0;
 }
 
-// --- Processes of the host: there are none
-// -----------------------------------------------------------
+// --- Processes of the host: there are none -------------------------------------------------------
 
 int os_getpid(void)
 {

@@ -31,8 +31,7 @@ static long result(long value)
     return -1;
 }
 
-// --- Descriptors
-// -----------------------------------------------------------------------------------
+// --- Descriptors ---------------------------------------------------------------------------------
 
 ssize_t read(int fd, void *buffer, size_t bytes)
 {
@@ -105,8 +104,7 @@ int tcsetpgrp(int fd, pid_t group)
     return (int)result(-ENOTTY);
 }
 
-// --- Memory
-// ----------------------------------------------------------------------------------------
+// --- Memory --------------------------------------------------------------------------------------
 
 // Where Linux may begin to take memory for itself.
 void *sbrk(intptr_t increment)
@@ -127,8 +125,7 @@ unsigned long strtoul(const char *text, char **end, int base)
     return value;
 }
 
-// --- Signals, helper threads and stub processes: there are none
-// --------------------------------------
+// --- Signals, helper threads and stub processes: there are none ----------------------------------
 
 int sigemptyset(sigset_t *set)
 {

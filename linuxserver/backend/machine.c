@@ -59,8 +59,7 @@ int machine_errno(corvus_error_t error)
     }
 }
 
-// --- Devices
-// -----------------------------------------------------------------------------------------
+// --- Devices -------------------------------------------------------------------------------------
 
 int machine_find_device(unsigned int first, unsigned int vendor, struct machine_device *found)
 {
@@ -139,8 +138,7 @@ int machine_open_bar(unsigned int number, unsigned int bar, struct machine_bar *
     return 0;
 }
 
-// --- Interrupts
-// --------------------------------------------------------------------------------------
+// --- Interrupts ----------------------------------------------------------------------------------
 
 int machine_make_interrupt_port(port_name_t *receive)
 {
@@ -198,8 +196,7 @@ void machine_interrupts(unsigned long bits, struct uml_pt_regs *regs)
     }
 }
 
-// --- Memory
-// ------------------------------------------------------------------------------------------
+// --- Memory --------------------------------------------------------------------------------------
 
 static uint64_t chunk_base(unsigned long chunk)
 {

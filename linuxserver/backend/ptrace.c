@@ -93,8 +93,7 @@ int __wrap_peek_user(struct task_struct *child, long addr, long data)
     return put_user(value, (unsigned long __user *)data);
 }
 
-// --- Register sets
-// --------------------------------------------------------------------------------
+// --- Register sets -------------------------------------------------------------------------------
 
 static long move(void *state, size_t size, void __user *user, size_t bytes, bool in)
 {

@@ -125,8 +125,7 @@ int __wrap_setup_signal_stack_si(unsigned long stack_top, struct ksignal *ksig,
     return 0;
 }
 
-// --- Back
-// ------------------------------------------------------------------------------------------
+// --- Back ----------------------------------------------------------------------------------------
 
 static void take_context(struct pt_regs *regs, const struct sigcontext *sc)
 {

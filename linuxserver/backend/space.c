@@ -46,8 +46,7 @@ void __switch_mm(struct mm_id *mm_idp)
     guest_run_next(guest_of_pid(mm_idp->u.pid));
 }
 
-// --- A guest's pages
-// ------------------------------------------------------------------------------
+// --- A guest's pages -----------------------------------------------------------------------------
 
 // A page that Linux takes for not accessed lately it wants to hear of: it has no access at all,
 // though execution is not taken from it.

@@ -37,8 +37,7 @@ static _Noreturn void fail(const char *what, long error)
     exit(1);
 }
 
-// --- Boot modules
-// ----------------------------------------------------------------------------------
+// --- Boot modules --------------------------------------------------------------------------------
 
 static const void *map_module(const char *name, uint64_t address, uint64_t *length)
 {
@@ -68,8 +67,7 @@ static void unmap_module(const void *module, uint64_t length)
                        ACCESS_ALL | MEMORY_SELF, NULL, NULL, NULL);
 }
 
-// --- Memory
-// ----------------------------------------------------------------------------------------
+// --- Memory --------------------------------------------------------------------------------------
 
 static uint64_t memory_wanted(uint64_t memory, uint64_t leave)
 {
@@ -97,8 +95,7 @@ static void take_memory(uint64_t bytes)
     }
 }
 
-// --- The image
-// -------------------------------------------------------------------------------------
+// --- The image -----------------------------------------------------------------------------------
 
 // Bytes of the file that a segment has, if it lies in the file and in Linux's memory.
 static void check_segment(const Elf64_Phdr *segment, uint64_t file_bytes, uint64_t memory_bytes)
@@ -154,8 +151,7 @@ static uint64_t load_image(const char *image, uint64_t bytes, uint64_t memory_by
     return header->e_entry;
 }
 
-// --- Arguments
-// --------------------------------------------------------------------------------------
+// --- Arguments -----------------------------------------------------------------------------------
 
 // `word` is what is complained of.
 static void take_mebibytes(const char *word, const char *digits, uint64_t *bytes)

@@ -184,8 +184,7 @@ struct cor_region *cor_region_of(swp_entry_t entry, unsigned int *page)
     return area == NULL ? NULL : area->regions[swp_offset(entry) / COR_REGION_PAGES];
 }
 
-// --- Slots
-// ----------------------------------------------------------------------------------------
+// --- Slots ---------------------------------------------------------------------------------------
 
 static unsigned char *count_of(swp_entry_t entry)
 {
@@ -265,8 +264,7 @@ int __wrap_swap_writepage(struct page *page, struct writeback_control *control)
     return AOP_WRITEPAGE_ACTIVATE;
 }
 
-// --- The swap cache
-// -------------------------------------------------------------------------------
+// --- The swap cache ------------------------------------------------------------------------------
 
 struct page *cor_cached(swp_entry_t entry)
 {

@@ -208,8 +208,7 @@ static bool drain_mm(struct mm_struct *mm, const struct cor_source *source, stru
     return get_mm_counter(mm, MM_SWAPENTS) < before;
 }
 
-// --- Maps
-// -------------------------------------------------------------------------------------------
+// --- Maps ----------------------------------------------------------------------------------------
 
 // Asks for the maps of one range, as far as one message goes, and installs them. False: it can not.
 static bool resolve(struct mm_struct *mm, struct cor_range *range, struct cor_map *maps)
@@ -255,8 +254,7 @@ again:
     return any;
 }
 
-// --- What has been read and mapped, but keeps its slot
-// ----------------------------------------------
+// --- What has been read and mapped, but keeps its slot -------------------------------------------
 
 static void sweep(struct cor_source *source)
 {
@@ -281,8 +279,7 @@ static void sweep(struct cor_source *source)
     }
 }
 
-// --- The thread
-// ---------------------------------------------------------------------------------------
+// --- The thread ----------------------------------------------------------------------------------
 
 static struct cor_source *wanted(void)
 {
@@ -387,8 +384,7 @@ int cor_drain_begin(void)
     return room == NULL ? -ENOMEM : PTR_ERR_OR_ZERO(kthread_run(run, room, "corvus-drain"));
 }
 
-// --- Who waits for it
-// -----------------------------------------------------------------------------------
+// --- Who waits for it ----------------------------------------------------------------------------
 
 int cor_wait_drained(unsigned int node, u64 number)
 {

@@ -6,8 +6,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
-// --- In a region of which nothing is known
-// --------------------------------------------------------
+// --- In a region of which nothing is known -------------------------------------------------------
 
 vm_fault_t cor_fault(struct vm_area_struct *vma, unsigned long address, unsigned int flags)
 {

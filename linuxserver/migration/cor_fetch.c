@@ -168,8 +168,7 @@ void cor_ask_again(struct cor_source *source)
     }
 }
 
-// --- A fault in a region of which nothing is known
-// ------------------------------------------------
+// --- A fault in a region of which nothing is known -----------------------------------------------
 
 int cor_touch(struct cor_source *source, unsigned long address, struct cor_touched *touched)
 {

@@ -130,8 +130,7 @@ void cor_source_lose(struct cor_source *source, const char *why);
 void cor_tell_soon(void);
 bool cor_source_is_over(const struct cor_source *source);
 
-// --- cor_area.c
-// -----------------------------------------------------------------------------------
+// --- cor_area.c ----------------------------------------------------------------------------------
 
 static inline bool cor_region_idle(const struct cor_region *region)
 {
@@ -167,8 +166,7 @@ struct page *cor_cached(swp_entry_t entry);
 struct page *cor_cache(swp_entry_t entry, gfp_t gfp, struct vm_area_struct *vma,
                        unsigned long address, bool *is_new);
 
-// --- cor_range.c
-// ----------------------------------------------------------------------------------
+// --- cor_range.c ---------------------------------------------------------------------------------
 
 // Of an address space, what is not known yet, by address.
 struct cor_range {
@@ -210,8 +208,7 @@ void cor_range_forget(struct mm_struct *mm, unsigned long start, unsigned long e
 void cor_range_cut(struct mm_struct *mm, const struct cor_source *source, unsigned long start,
                    unsigned long end, struct cor_range *rest);
 
-// --- cor_install.c
-// --------------------------------------------------------------------------------
+// --- cor_install.c -------------------------------------------------------------------------------
 
 // What the ranges have of the source's region becomes slots, as the map says. Under mmap_lock, of
 // any kind. 0; -ENOMEM; -EAGAIN.
@@ -227,8 +224,7 @@ pte_t *cor_entry_of(struct mm_struct *mm, unsigned long address, unsigned long *
 // Asks for what is not known of [start, end) and installs it. Under mmap_lock. 0; -ENOMEM.
 int cor_resolve_locked(struct mm_struct *mm, unsigned long start, unsigned long end);
 
-// --- cor_fetch.c
-// ------------------------------------------------------------------------------------
+// --- cor_fetch.c ---------------------------------------------------------------------------------
 
 enum cor_why { COR_DEMAND, COR_AHEAD, COR_DRAIN };
 
@@ -267,8 +263,7 @@ int cor_touch(struct cor_source *source, unsigned long address, struct cor_touch
 void cor_put_touched(struct cor_source *source, unsigned long address,
                      const struct cor_touched *touched);
 
-// --- cor_drain.c
-// -----------------------------------------------------------------------------------
+// --- cor_drain.c ---------------------------------------------------------------------------------
 
 // Sends what MADV_WILLNEED has asked for and has not been sent yet (cor_fault.c).
 void cor_fault_flush(void);

@@ -75,8 +75,7 @@ int cor_read_maps(const struct cor_export *export, unsigned long address, unsign
     return error;
 }
 
-// --- Contents
-// -------------------------------------------------------------------------------------
+// --- Contents ------------------------------------------------------------------------------------
 
 // Counted, or NULL. Under mmap_lock.
 static struct page *read_page(struct mm_struct *mm, unsigned long address)
@@ -129,8 +128,7 @@ void cor_read_pages(const struct cor_export *export, u64 block, u64 mask, u8 *ro
     mmput(mm);
 }
 
-// --- Freeing
-// --------------------------------------------------------------------------------------
+// --- Freeing -------------------------------------------------------------------------------------
 
 // What is private in [start, end). Under mmap_lock.
 static void zap(struct mm_struct *mm, unsigned long start, unsigned long end)

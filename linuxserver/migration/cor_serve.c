@@ -40,8 +40,7 @@ static DECLARE_WAIT_QUEUE_HEAD(arrivals);
 static DECLARE_WAIT_QUEUE_HEAD(urgent_arrivals); // of the thread that is kept for them
 static unsigned int idle;                        // others
 
-// --- Exports
-// --------------------------------------------------------------------------------------
+// --- Exports -------------------------------------------------------------------------------------
 
 // Counted; NULL: there is none for that node.
 static struct cor_export *find(u64 number, unsigned int node)
@@ -194,8 +193,7 @@ static int export_process(pid_t pid, unsigned long start, unsigned long end, uns
     return error;
 }
 
-// --- Answering
-// ---------------------------------------------------------------------------------------
+// --- Answering -----------------------------------------------------------------------------------
 
 // Waits while too much is under way to that node. Nobody is left without an answer but by the link.
 static void answer(const struct request *request, const u64 words[MIGRATION_WORDS],
@@ -332,8 +330,7 @@ static void serve(const struct request *request, struct worker *worker)
     put(export);
 }
 
-// --- Threads
-// -----------------------------------------------------------------------------------------
+// --- Threads -------------------------------------------------------------------------------------
 
 void cor_serve_message(unsigned int node, u64 call, u32 id, const u64 words[MIGRATION_WORDS],
                        const void *data, size_t bytes)

@@ -104,8 +104,7 @@ _Bool marshal_is_sound(const struct marshal_head *head, __u64 bytes);
 // it that are pointers, and the arguments.
 void marshal_relocate(struct marshal_head *head, __u8 *block, __u64 address);
 
-// --- marshal_special.c: arguments that say by other arguments what they are
-// --------------------------
+// --- marshal_special.c: arguments that say by other arguments what they are ----------------------
 
 struct marshal_size {
     __s64 bytes; // -1: a value; other negative: error

@@ -280,8 +280,7 @@ corvus_error_t answer_send(struct peer *peer, uint32_t call, uint32_t call_gener
     return error;
 }
 
-// --- Send-once rights of others
-// -------------------------------------------------------------------
+// --- Send-once rights of others ------------------------------------------------------------------
 
 struct core_slot *slot_make(struct peer *peer, uint32_t call, uint32_t generation)
 {

@@ -267,8 +267,7 @@ void delivery_received(struct peer *peer, uint32_t number, uint8_t flags, struct
         deliver_next(inbound);
 }
 
-// --- Given back
-// ------------------------------------------------------------------------------------
+// --- Given back ----------------------------------------------------------------------------------
 
 // It is in the port's hands: the next one may go.
 static void leave_inbound(struct delivery *delivery)
@@ -315,8 +314,7 @@ void core_answer(struct core *core, struct core_delivery *public, const struct c
     core_flush(core);
 }
 
-// --- The peer is dead
-// -----------------------------------------------------------------------------------
+// --- The peer is dead ----------------------------------------------------------------------------
 
 void delivery_forget_peer(struct peer *peer)
 {

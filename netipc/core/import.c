@@ -380,8 +380,7 @@ struct core_import *core_import_well_known(struct core *core, uint32_t node, uin
     return import;
 }
 
-// --- From third nodes
-// -----------------------------------------------------------------------------
+// --- From third nodes ----------------------------------------------------------------------------
 
 void import_claim(struct core_import *import, struct unpin *unpin)
 {
@@ -405,8 +404,7 @@ void import_granted(struct core_import *import, uint32_t credits)
     import_settle(import);
 }
 
-// --- Given on to third nodes
-// ------------------------------------------------------------------------
+// --- Given on to third nodes ---------------------------------------------------------------------
 
 bool pin_add(struct core_import *import, struct peer *to)
 {

@@ -271,8 +271,7 @@ void export_settle(struct core *core, struct export *export);
 void export_needed(struct export *export);
 void export_not_needed(struct core *core, struct export *export);
 
-// --- Ports of other nodes
-// --------------------------------------------------------------------------
+// --- Ports of other nodes ------------------------------------------------------------------------
 
 // A peer that is to be told when a claim was granted. Only in the session in which its right
 // came: with that, its pin has gone, and what it has pinned since is another right's.
@@ -378,8 +377,7 @@ corvus_error_t answer_send(struct peer *peer, uint32_t call, uint32_t call_gener
                            uint32_t accepted, const struct core_message *message,
                            corvus_error_t error);
 
-// --- Deliveries
-// -------------------------------------------------------------------------------------
+// --- Deliveries ----------------------------------------------------------------------------------
 
 // Messages of one peer to one export, in order.
 struct inbound {
@@ -415,8 +413,7 @@ void delivery_received(struct peer *peer, uint32_t number, uint8_t flags, struct
 void delivery_forget_peer(struct peer *peer);
 void inbound_forget_export(struct peer *peer, uint32_t number);
 
-// --- Rights in messages
-// --------------------------------------------------------------------------------
+// --- Rights in messages --------------------------------------------------------------------------
 
 // Turns rights that leave for a peer into bytes; takes them all. False: no memory, and
 // no peer has gained anything.
@@ -429,8 +426,7 @@ void rights_arrive(struct peer *peer, const struct wire_right *rights, unsigned 
 // Rights that nobody will be given.
 void rights_discard(struct peer *peer, const struct wire_right *rights, unsigned count);
 
-// --- The core
-// ---------------------------------------------------------------------------------------------
+// --- The core ------------------------------------------------------------------------------------
 
 struct core {
     const struct core_operations *operations;

@@ -127,8 +127,7 @@ static const struct memory_object_functions functions = {
     .terminate = terminate,
 };
 
-// --- New objects
-// -----------------------------------------------------------------------------------
+// --- New objects ---------------------------------------------------------------------------------
 
 static void create(uint64_t label, uint64_t incarnation, uint64_t node, uint64_t length,
                    struct message_right object, struct message_right request,

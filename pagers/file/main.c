@@ -130,8 +130,7 @@ static bool serve_files(const struct message *request, struct message *reply)
     return request->label == SERVICE_LABEL && files_serve(request, reply, &operations);
 }
 
-// --- Start
-// -----------------------------------------------------------------------------------------
+// --- Start ---------------------------------------------------------------------------------------
 
 static void take_module(void)
 {

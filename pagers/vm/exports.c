@@ -112,8 +112,7 @@ static const struct memory_object_functions functions = {
     .terminate = terminate,
 };
 
-// --- Life
-// --------------------------------------------------------------------------------------------
+// --- Life ----------------------------------------------------------------------------------------
 
 static void end(struct export *export)
 {

@@ -18,8 +18,7 @@ static struct binding *bindings;
 static uint64_t last_number;
 static uint64_t random_state[2];
 
-// --- What other threads note
-// ------------------------------------------------------------------------
+// --- What other threads note ---------------------------------------------------------------------
 
 static pthread_t loop_thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -96,8 +95,7 @@ void objects_settle(void)
         vm_object_died(&core, binding->object, binding->broken);
 }
 
-// --- What pagers are told
-// ---------------------------------------------------------------------------
+// --- What pagers are told ------------------------------------------------------------------------
 
 static void send(void *context, struct vm_object *object, const struct vm_message *m)
 {
@@ -163,8 +161,7 @@ static void forget(void *context, struct vm_object *object)
         binding_end(object->binding);
 }
 
-// --- Bindings
-// ------------------------------------------------------------------------------------------
+// --- Bindings ------------------------------------------------------------------------------------
 
 // Numbers that pagers cannot guess of each other (splitmix64 from entropy of the node).
 static uint64_t draw(void)
@@ -319,8 +316,7 @@ bool objects_died(port_name_t name)
     return true;
 }
 
-// --- Start
-// -------------------------------------------------------------------------------------------
+// --- Start ---------------------------------------------------------------------------------------
 
 const struct vm_environment environment = {
     .piece_take = piece_take,

@@ -53,8 +53,7 @@ uint32_t world_random(struct world *world, uint32_t below)
     return (uint32_t)(random64(world) % below);
 }
 
-// --- Life
-// ----------------------------------------------------------------------------------------------
+// --- Life ----------------------------------------------------------------------------------------
 
 static void node_start(struct world *world, struct node *node, uint32_t number)
 {

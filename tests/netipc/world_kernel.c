@@ -223,8 +223,7 @@ bool kernel_step(struct world *world)
     return false;
 }
 
-// --- What programs do
-// ---------------------------------------------------------------------------------
+// --- What programs do ----------------------------------------------------------------------------
 
 static corvus_error_t send_locally(struct port *port, const struct letter *letter,
                                    struct answer *answer)

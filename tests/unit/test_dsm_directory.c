@@ -43,8 +43,7 @@ static struct world {
 
 static unsigned changes_told, times_settled;
 
-// --- The world
-// ------------------------------------------------------------------------------------
+// --- The world -----------------------------------------------------------------------------------
 
 static void post(unsigned from, unsigned to, const void *bytes, size_t count)
 {
@@ -254,8 +253,7 @@ static uint64_t number(unsigned node, const char *name)
     return found == NULL ? 0 : found->segment->number;
 }
 
-// --- What changes do
-// --------------------------------------------------------------------------------
+// --- What changes do -----------------------------------------------------------------------------
 
 static void names_behave(void)
 {
@@ -351,8 +349,7 @@ static void it_is_bounded(void)
     close_world();
 }
 
-// --- What comes from outside
-// ------------------------------------------------------------------------
+// --- What comes from outside ---------------------------------------------------------------------
 
 static void images_are_looked_at(void)
 {
@@ -426,8 +423,7 @@ static void wrong_messages_are_refused(void)
     close_world();
 }
 
-// --- Many nodes
-// -------------------------------------------------------------------------------------
+// --- Many nodes ----------------------------------------------------------------------------------
 
 static bool all_alike(void)
 {

@@ -117,8 +117,7 @@ static void test_bounds(void)
     tap_ok(end(), "no frame is missing");
 }
 
-// --- Any sequence of events
-// -----------------------------------------------------------------------
+// --- Any sequence of events ----------------------------------------------------------------------
 
 static uint64_t random_state = 4711;
 

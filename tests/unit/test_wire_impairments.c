@@ -184,8 +184,7 @@ static void test_reordering(void)
     tap_ok(end(), "no frame is missing");
 }
 
-// --- The same again
-// -------------------------------------------------------------------------------
+// --- The same again ------------------------------------------------------------------------------
 
 #define ALL_OF_THEM "loss=5%,delay=2ms,jitter=1ms,dup=2%,reorder=3%,biterror=1e-5"
 

@@ -49,8 +49,7 @@ struct servers {
     port_name_t ports[NODES_MAX];
 };
 
-// --- Finding the servers
-// ---------------------------------------------------------------------------
+// --- Finding the servers -------------------------------------------------------------------------
 
 static int fail_node(uint64_t node, corvus_error_t error)
 {
@@ -136,8 +135,7 @@ static int find_segment(const struct query *query, port_name_t server, uint64_t 
     return error == ERR_OK ? STATUS_OK : fail_node(0, error);
 }
 
-// --- ls
-// --------------------------------------------------------------------------------------------
+// --- ls ------------------------------------------------------------------------------------------
 
 static void print_entry(const struct query *query, const struct segment_entry *entry, bool first)
 {
@@ -205,8 +203,7 @@ static int list(const struct query *query, const struct servers *servers)
     return STATUS_OK;
 }
 
-// --- stat
-// ------------------------------------------------------------------------------------------
+// --- stat ----------------------------------------------------------------------------------------
 
 // Adds one node's counters; those of locks are of all segments.
 static int add_counters(port_name_t server, uint64_t segment, uint64_t values[COUNTER_COUNT])
@@ -249,8 +246,7 @@ static int show_counters(const struct query *query, const struct servers *server
     return STATUS_OK;
 }
 
-// --- trace
-// -----------------------------------------------------------------------------------------
+// --- trace ---------------------------------------------------------------------------------------
 
 struct records {
     struct segment_trace_record *list;
@@ -351,8 +347,7 @@ static int show_trace(const struct query *query, const struct servers *servers)
     return status;
 }
 
-// --- The command
-// -----------------------------------------------------------------------------------
+// --- The command ---------------------------------------------------------------------------------
 
 static const struct {
     const char *name;

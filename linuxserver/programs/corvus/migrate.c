@@ -74,8 +74,7 @@ int command_migrate(const struct options *options, int argc, char **argv)
     return status;
 }
 
-// --- Where they are
-// -------------------------------------------------------------------------------
+// --- Where they are ------------------------------------------------------------------------------
 
 // The steps of a move, which its source knows, in nanoseconds after the command.
 static void print_steps(const struct migrate_entry *entry)
@@ -152,8 +151,7 @@ int command_ps(const struct options *options, int argc, char **argv)
     return errno == ENOENT ? STATUS_OK : fail_errno(MIGRATE_DEVICE);
 }
 
-// --- How long a message takes
-// ---------------------------------------------------------------------
+// --- How long a message takes --------------------------------------------------------------------
 
 int command_migrate_echo(const struct options *options, int argc, char **argv)
 {

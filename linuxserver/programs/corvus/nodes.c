@@ -82,8 +82,7 @@ int command_nodes(const struct options *options, int argc, char **argv)
     return server != PORT_NULL ? list_nodes(options, server) : STATUS_FAILED;
 }
 
-// --- Names
-// ----------------------------------------------------------------------------------------
+// --- Names ---------------------------------------------------------------------------------------
 
 // Whoever checked it in chose the bytes.
 static void print_name(const struct options *options, const uint64_t words[4], bool first)

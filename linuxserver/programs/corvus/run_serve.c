@@ -28,8 +28,7 @@ static void rank_ended(size_t rank, int status)
         result = status;
 }
 
-// --- What agents ask
-// -------------------------------------------------------------------------------
+// --- What agents ask -----------------------------------------------------------------------------
 
 static corvus_error_t do_output(uint64_t label, uint64_t rank, uint64_t stream, const void *bytes,
                                 size_t length)
@@ -101,8 +100,7 @@ static void serve_one(uint8_t *buffer)
         (void)msg_reply(&reply);
 }
 
-// --- What is passed on
-// -----------------------------------------------------------------------------
+// --- What is passed on ---------------------------------------------------------------------------
 
 // Not answered: an agent may at this moment wait for an answer of ours.
 static void pass_signal(int file)

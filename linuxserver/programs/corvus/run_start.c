@@ -42,8 +42,7 @@ static int fail_rank_message(const struct run *run, size_t rank, corvus_error_t 
     return STATUS_NOT_RUN;
 }
 
-// --- The program's file
-// ----------------------------------------------------------------------------
+// --- The program's file --------------------------------------------------------------------------
 
 // As execvp would find it.
 static bool find_program(const char *name, char *path)
@@ -115,8 +114,7 @@ static int give_program(const struct run *run, size_t rank, const struct file *p
     return error == ERR_OK ? STATUS_OK : fail_rank_message(run, rank, error);
 }
 
-// --- The agents
-// ------------------------------------------------------------------------------------
+// --- The agents ----------------------------------------------------------------------------------
 
 static int read_key(uint64_t key[2])
 {
@@ -200,8 +198,7 @@ int run_prepare(struct run *run)
     return status;
 }
 
-// --- The start
-// -------------------------------------------------------------------------------------
+// --- The start -----------------------------------------------------------------------------------
 
 struct text {
     char *bytes;

@@ -247,8 +247,7 @@ static void process_ended(uint8_t *buffer)
     self->over = true;
 }
 
-// --- The thread
-// ------------------------------------------------------------------------------------
+// --- The thread ----------------------------------------------------------------------------------
 
 enum { WAIT_REQUEST, WAIT_OUTPUT, WAIT_ERRORS, WAIT_INPUT, WAIT_END, WAIT_COUNT };
 

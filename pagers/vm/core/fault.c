@@ -375,8 +375,7 @@ void faults_cancel(struct vm_core *core, const struct vm_map *map, corvus_error_
     }
 }
 
-// --- Time
-// ------------------------------------------------------------------------------------------
+// --- Time ----------------------------------------------------------------------------------------
 
 void vm_tick(struct vm_core *core, uint64_t now)
 {

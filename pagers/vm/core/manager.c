@@ -131,8 +131,7 @@ void vm_data_error(struct vm_core *core, struct vm_object *object, uint64_t sequ
     run(core);
 }
 
-// --- Requests of the pager
-// ------------------------------------------------------------------------
+// --- Requests of the pager -----------------------------------------------------------------------
 
 // A pager's own request for a range of an object.
 struct change {
@@ -323,8 +322,7 @@ void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t what)
     run(core);
 }
 
-// --- The end
-// --------------------------------------------------------------------------------------
+// --- The end -------------------------------------------------------------------------------------
 
 void vm_object_died(struct vm_core *core, struct vm_object *object, corvus_error_t reason)
 {

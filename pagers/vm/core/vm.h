@@ -253,8 +253,7 @@ corvus_error_t vm_map_wire_page(struct vm_core *core, struct vm_map *map, uint64
 corvus_error_t vm_map_unwire(struct vm_core *core, struct vm_map *map, uint64_t address,
                              uint64_t bytes);
 
-// --- Copies (copy.c)
-// -------------------------------------------------------------------------------
+// --- Copies (copy.c) -----------------------------------------------------------------------------
 
 // A copy-on-write copy of the whole object, with one reference. NULL: no memory.
 struct vm_object *vm_object_copy(struct vm_core *core, struct vm_object *object);
@@ -268,8 +267,7 @@ corvus_error_t vm_map_copy(struct vm_core *core, struct vm_map *map, uint64_t fr
 corvus_error_t vm_map_snapshot(struct vm_core *core, struct vm_map *map, uint64_t address,
                                uint64_t bytes, struct vm_map **snapshot);
 
-// --- Objects (object.c)
-// ------------------------------------------------------------------------------
+// --- Objects (object.c) --------------------------------------------------------------------------
 
 struct vm_object *vm_object_create(struct vm_core *core, enum vm_object_kind kind, uint64_t limit);
 void vm_object_hold(struct vm_object *object);
@@ -277,15 +275,13 @@ void vm_object_release(struct vm_core *core, struct vm_object *object);
 // Pages of objects that nothing maps, kept because their pager allowed it, go.
 void vm_object_uncache(struct vm_core *core, struct vm_object *object);
 
-// --- Faults (fault.c)
-// ---------------------------------------------------------------------------------
+// --- Faults (fault.c) ----------------------------------------------------------------------------
 
 void vm_fault_start(struct vm_core *core, struct vm_fault *fault);
 // The fault ends, with that error.
 void vm_fault_cancel(struct vm_core *core, struct vm_fault *fault, corvus_error_t error);
 
-// --- What pagers say (manager.c); nonsense is counted and has no effect
-// --------------------------------
+// --- What pagers say (manager.c); nonsense is counted and has no effect --------------------------
 
 void vm_data_provided(struct vm_core *core, struct vm_object *object, uint64_t sequence,
                       uint64_t offset, uint64_t lock, uint64_t flags, const void *data,
@@ -306,8 +302,7 @@ void vm_cache(struct vm_core *core, struct vm_object *object, uint64_t what);
 // fault.
 void vm_object_died(struct vm_core *core, struct vm_object *object, corvus_error_t reason);
 
-// --- Frames (frame.c)
-// -----------------------------------------------------------------------------------
+// --- Frames (frame.c) ----------------------------------------------------------------------------
 
 // A frame has gone with its message.
 void vm_frame_sent(struct vm_core *core, uint32_t frame);

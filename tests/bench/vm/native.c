@@ -141,8 +141,7 @@ static void row_appel2(void)
     print("vm_appel2", "instructions/page");
 }
 
-// --- Faults that the kernel serves
-// ----------------------------------------------------------------
+// --- Faults that the kernel serves ---------------------------------------------------------------
 
 static void row_of_writes(const char *name, int flags, int file)
 {

@@ -34,8 +34,7 @@ static struct page *page_at(uint64_t offset)
     return &pages[offset / CACHE_PAGE_BYTES % CACHE_PAGES];
 }
 
-// --- What the pager says
-// ----------------------------------------------------------------------------
+// --- What the pager says -------------------------------------------------------------------------
 
 static void take(uint64_t number, uint64_t offset, uint64_t lock, const uint8_t *data, size_t bytes)
 {
@@ -246,8 +245,7 @@ void cache_close(void)
     (void)pager_terminate(object, incarnation, UINT64_MAX);
 }
 
-// --- By hand: `read PAGE`, `write PAGE WORD`, `end` from a named pipe
-// -------------------------------
+// --- By hand: `read PAGE`, `write PAGE WORD`, `end` from a named pipe ----------------------------
 
 static void obey(char *line)
 {

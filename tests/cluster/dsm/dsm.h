@@ -16,8 +16,7 @@ uint64_t number(const char *word);
 // Prints the text, or `error N`; returns the exit status.
 int tell(corvus_error_t error, const char *text);
 
-// --- A cache manager of one segment (cache.c)
-// ------------------------------------------------------
+// --- A cache manager of one segment (cache.c) ----------------------------------------------------
 
 // Opens the segment and tells its pager. Any error is printed, and is the answer.
 corvus_error_t cache_open(uint64_t segment);
@@ -31,8 +30,7 @@ void cache_close(void);
 // Messages of the pager that it should not have sent.
 extern unsigned cache_complaints;
 
-// --- Commands
-// -----------------------------------------------------------------------------------------
+// --- Commands ------------------------------------------------------------------------------------
 
 int command_cache(char **words);   // SEGMENT FIFO
 int command_bench(char **words);   // NAME OTHER-NODE IDLE-NODE IDLE-NODE

@@ -26,8 +26,7 @@ static void expect(corvus_error_t got, corvus_error_t wanted, const char *what)
     printf("%s: error %d in place of %d\n", what, (int)got, (int)wanted);
 }
 
-// --- The directory
-// ---------------------------------------------------------------------------------------
+// --- The directory -------------------------------------------------------------------------------
 
 static void wrong_names(void)
 {
@@ -95,8 +94,7 @@ static void wrong_numbers(uint64_t segment)
     expect(segment_trace(server, UINT64_MAX, &last, records, &bytes), ERR_OK, "no such event");
 }
 
-// --- The pager
-// -------------------------------------------------------------------------------------------
+// --- The pager -----------------------------------------------------------------------------------
 
 static port_name_t object, requests;
 static uint64_t incarnation;

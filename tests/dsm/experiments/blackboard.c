@@ -120,8 +120,7 @@ static uint64_t small_factor(uint64_t n)
     return 1;
 }
 
-// --- The board: under its lock
-// ---------------------------------------------------------------------
+// --- The board: under its lock -------------------------------------------------------------------
 
 static void post(uint64_t value, uint32_t problem, enum kind wanted)
 {
@@ -156,8 +155,7 @@ static void conclude(long index, enum kind kind, uint64_t value, enum kind next,
     atomic_fetch_add(&board->changes, 1);
 }
 
-// --- Agents
-// ----------------------------------------------------------------------------------------
+// --- Agents --------------------------------------------------------------------------------------
 
 // Does one thing, if there is one for this kind.
 static bool act(enum kind kind)

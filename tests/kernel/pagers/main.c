@@ -141,8 +141,7 @@ void access_end(struct access *access)
     (void)pthread_join(access->thread, NULL);
 }
 
-// --- Start
-// ----------------------------------------------------------------------------------------
+// --- Start ---------------------------------------------------------------------------------------
 
 static bool look_up(const char *text, port_name_t *right)
 {

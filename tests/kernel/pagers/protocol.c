@@ -216,8 +216,7 @@ void test_nonsense(void)
     hand_close(&pager, PAGES);
 }
 
-// --- Slow, dead, born again
-// ------------------------------------------------------------------------
+// --- Slow, dead, born again ----------------------------------------------------------------------
 
 #define SHORT (300ull * 1000000) // nanoseconds
 

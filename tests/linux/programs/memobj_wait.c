@@ -294,8 +294,7 @@ TEST(stuck, "room that does not come, for the pager takes nothing back: who wait
     REQUIRE_EQUAL(((uint64_t *)(RECEIVE(object, MESSAGE_pager_data_write), object->data))[0], 9);
 }
 
-// --- Memory that is used without being mapped
-// --------------------------------------------------------
+// --- Memory that is used without being mapped ----------------------------------------------------
 
 TEST(pins, "another process reads and writes memory of an object; a long-term pin is refused")
 {

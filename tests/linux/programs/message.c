@@ -118,8 +118,7 @@ TEST(receive_right, "a receive right moves with the messages that wait in its po
     REQUIRE_EQUAL(receive_word(arrived.name), 78);
 }
 
-// --- RPCs
-// -----------------------------------------------------------------------------------------
+// --- RPCs ----------------------------------------------------------------------------------------
 
 static uint8_t bytes[MEGABYTE], back[MEGABYTE];
 
@@ -296,8 +295,7 @@ TEST(stubs, "generated stubs and dispatchers, and the server's loop")
     REQUIRE_EQUAL((uintptr_t)result, ERR_PEER_DIED);
 }
 
-// --- Files
-// --------------------------------------------------------------------------------------------
+// --- Files ---------------------------------------------------------------------------------------
 
 static void answer_in_child(void *argument)
 {

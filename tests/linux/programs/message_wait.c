@@ -8,8 +8,7 @@
 
 static port_name_t shared_send, shared_receive;
 
-// --- Waiting
-// ---------------------------------------------------------------------------------------
+// --- Waiting -------------------------------------------------------------------------------------
 
 static void *send_later(void *word)
 {
@@ -153,8 +152,7 @@ TEST(notices, "dead names, no senders, room: told by the program's own names")
     REQUIRE(message.id == MESSAGE_ID_NO_SENDERS && message.words[0] == 42);
 }
 
-// --- Signals
-// ----------------------------------------------------------------------------------------
+// --- Signals -------------------------------------------------------------------------------------
 
 static volatile sig_atomic_t signals;
 
