@@ -114,27 +114,30 @@ bool outbox_append(struct outbox *outbox, const void *bytes, size_t count)
     return true;
 }
 
-void dsm_send_outbox(struct dsm *dsm, uint32_t node, struct outbox *outbox)
+static void send_outbox(struct dsm *dsm, uint32_t node, struct outbox *outbox)
 {
     struct wire_header header = {
         .node = dsm->settings.node, .life = dsm->life, .view = dsm->place.view.number};
 
-    if (outbox->used <= WIRE_HEADER_BYTES)
-        return;
-    wire_put_header(outbox->bytes, &header);
-    dsm->totals.messages_sent++;
-    dsm->totals.bytes_sent += outbox->used;
-    dsm->operations->send(dsm->context, node, outbox->bytes, outbox->used);
+    if (outbox->used > WIRE_HEADER_BYTES) {
+        wire_put_header(outbox->bytes, &header);
+        dsm->totals.messages_sent++;
+        dsm->totals.bytes_sent += outbox->used;
+        dsm->operations->send(dsm->context, node, outbox->bytes, outbox->used);
+    }
+    outbox->used = 0;
 }
 
-static void send_all(struct dsm *dsm)
+// There may be many nodes, and each request ends here.
+void dsm_send_all(struct dsm *dsm)
 {
-    for (uint32_t node = 1; node <= DSM_NODE_MAX; node++) {
-        struct outbox *outbox = &dsm->peers[node].outbox;
-        if (node == dsm->settings.node || outbox->used == 0)
-            continue;
-        dsm_send_outbox(dsm, node, outbox);
-        outbox->used = 0;
+    for (uint32_t i = 0; i < sizeof dsm->filled / sizeof dsm->filled[0]; i++) {
+        while (dsm->filled[i] != 0) {
+            uint32_t node = i * 64 + (uint32_t)__builtin_ctzll(dsm->filled[i]);
+            struct outbox *outbox = &dsm->peers[node].outbox;
+            dsm->filled[i] &= dsm->filled[i] - 1;
+            send_outbox(dsm, node, outbox);
+        }
     }
 }
 
@@ -163,12 +166,11 @@ void dsm_put(struct dsm *dsm, uint32_t node, const struct wire_record *record, c
     }
     if (!dsm->peers[node].up)
         return;
-    if (outbox->used + sizeof head + record->extra > DSM_MESSAGE_MAX) {
-        dsm_send_outbox(dsm, node, outbox);
-        outbox->used = 0;
-    }
+    if (outbox->used + sizeof head + record->extra > DSM_MESSAGE_MAX)
+        send_outbox(dsm, node, outbox);
     if (outbox->used == 0 && !outbox_append(outbox, header, sizeof header))
         return;
+    dsm->filled[node / 64] |= 1ull << node % 64;
     wire_put_record(head, record);
     // Without memory it is as if it had been lost on the way.
     size_t before = outbox->used;
@@ -324,7 +326,7 @@ void dsm_leave(struct dsm *dsm)
         } while (dsm->peers[dsm->settings.node].outbox.used != 0);
         if (dsm->operations->flush != NULL)
             dsm->operations->flush(dsm->context);
-        send_all(dsm);
+        dsm_send_all(dsm);
         buffers_collect(dsm);
     }
     dsm->depth--;

@@ -262,7 +262,8 @@ struct dsm {
     bool holdings_short; // for want of memory
     uint64_t hello_due, view_due;
 
-    struct peer peers[DSM_NODE_MAX + 1]; // this one's outbox is what it sends itself
+    struct peer peers[DSM_NODE_MAX + 1];    // this one's outbox is what it sends itself
+    uint64_t filled[DSM_NODE_MAX / 64 + 1]; // other nodes whose outbox has something, a bit each
     struct table segments;
     struct page *active_pages;
     struct page *first_arrived, **last_arrived; // while a message is read
@@ -285,7 +286,7 @@ void dsm_leave(struct dsm *dsm); // sends what there is to be sent
 // Puts a record, and what is behind it, into the next message to a node, this one included.
 void dsm_put(struct dsm *dsm, uint32_t node, const struct wire_record *record, const void *extra);
 bool outbox_append(struct outbox *outbox, const void *bytes, size_t count);
-void dsm_send_outbox(struct dsm *dsm, uint32_t node, struct outbox *outbox);
+void dsm_send_all(struct dsm *dsm); // what is in the outboxes of other nodes
 uint64_t dsm_mix(uint64_t number);
 
 // --- buffer.c ------------------------------------------------------------------------------------

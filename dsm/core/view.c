@@ -176,22 +176,12 @@ static void clear_doubt(struct dsm_segment *segment, void *argument)
     memset(segment->doubt, 0, sizeof segment->doubt);
 }
 
-// What is on its way to others belongs to the view before.
-static void send_before(struct dsm *dsm)
-{
-    for (uint32_t node = 1; node <= DSM_NODE_MAX; node++)
-        if (node != dsm->settings.node && dsm->peers[node].outbox.used != 0) {
-            dsm_send_outbox(dsm, node, &dsm->peers[node].outbox);
-            dsm->peers[node].outbox.used = 0;
-        }
-}
-
 static void adopt(struct dsm *dsm, const struct view *view, uint32_t proposer, uint8_t slot)
 {
     bool was_none = dsm->place.view.number == 0;
     bool comes_empty = view->members[slot].joined == view->number;
 
-    send_before(dsm);
+    dsm_send_all(dsm); // what is on its way belongs to the view before
     rebuild_free(dsm);
     // The view before has not worked, for it waited for this node; and there was nothing to know.
     if (!was_none && !dsm->rebuilt && !anybody_keeps(&dsm->place.view))

@@ -37,6 +37,17 @@ static uint32_t arrived;
 
 // --- The message page ----------------------------------------------------------------------------
 
+// Of the words, which are most of a page, as many as the message has. (With more than there can be
+// it is refused.)
+static void copy_page(struct utcb *to, const struct utcb *from, uint64_t tag)
+{
+    uint64_t words = tag & TAG_WORDS_MASK;
+
+    if (words <= MESSAGE_WORDS)
+        memcpy(to->words, from->words, words * sizeof to->words[0]);
+    memcpy(to->rights, from->rights, CORVUS_PAGE_BYTES - offsetof(struct utcb, rights));
+}
+
 static void trap(struct message_exchange *exchange)
 {
     struct utcb *page = utcb_self();
@@ -48,9 +59,9 @@ static void trap(struct message_exchange *exchange)
     };
 
     memcpy(message.words, exchange->words, sizeof message.words);
-    memcpy(page, exchange->page, CORVUS_PAGE_BYTES);
+    copy_page(page, exchange->page, message.tag);
     message_trap(&message);
-    memcpy(exchange->page, page, CORVUS_PAGE_BYTES);
+    copy_page(exchange->page, page, message.tag);
     // Other receivers on this page let nothing arrive.
     memset(page->copy_buffers, 0, sizeof page->copy_buffers);
     exchange->tag = message.tag;
