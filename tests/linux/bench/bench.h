@@ -27,6 +27,8 @@ extern const struct row rows_memory[];
 extern const struct row rows_pipe[];
 extern const struct row rows_process[];
 extern const struct row rows_socket[];
+// Of what only nodes have: these run when they are asked for by name.
+extern const struct row rows_shared[];
 
 // What the command line says.
 struct settings {

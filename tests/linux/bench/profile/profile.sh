@@ -41,6 +41,8 @@ rm -f "$counts".*
 
 components=(--elf "bench=$output/bench")
 if [ "$side" = node ]; then
+    # It is linked to where the loader was, which has gone when rows run.
+    [[ ${rows[*]} != *segment_* ]] || components+=(--elf "DSM server=$build/dsm/dsm.elf")
     components+=(--elf "microkernel=$build/kernel/corvus.elf" --elf "Linux server=build/linux/vmlinux"
         --elf "init=$build/init/init.elf" --elf "loader=$build/linux/loader.elf")
     extra=()
