@@ -66,6 +66,13 @@ static int map_anonymous(const struct package_vma *vma)
     return IS_ERR_VALUE(at) ? (int)at : 0;
 }
 
+static int cannot_make(int error, const struct migration_package *package,
+                       const struct package_vma *vma, char *reason)
+{
+    return build_refuse(error, reason, "its memory at %llx %.40s cannot be made: error %d",
+                        vma->start, text(package, vma->name), -error);
+}
+
 // Whether it is the segment that the process had: the name may be another one's by now.
 static bool is_segment(const struct inode *inode, const struct package_vma *vma)
 {
@@ -89,14 +96,18 @@ static int map_segment(const struct migration_package *package, const struct pac
     at = vm_mmap(file, vma->start, vma->end - vma->start, protection(vma),
                  MAP_SHARED | MAP_FIXED_NOREPLACE, vma->offset);
     fput(file);
-    return IS_ERR_VALUE(at) ? (int)at : 0;
+    return IS_ERR_VALUE(at) ? cannot_make((int)at, package, vma, reason) : 0;
 }
 
 static int map(const struct migration_package *package, const struct package_vma *vma, char *reason)
 {
+    int error = 0;
+
+    if (vma->kind == PACKAGE_SEGMENT)
+        return map_segment(package, vma, reason);
     if (package_vma_has_pages(vma))
-        return map_anonymous(vma);
-    return vma->kind == PACKAGE_SEGMENT ? map_segment(package, vma, reason) : 0;
+        error = map_anonymous(vma);
+    return error ? cannot_make(error, package, vma, reason) : 0;
 }
 
 // What a process did not have it does not get.
@@ -216,13 +227,11 @@ int build_memory(const struct migration_package *package, unsigned int home, cha
         const struct package_vma *vma = &package->vmas[i];
 
         error = map(package, vma, reason);
-        if (!error)
-            error = advise(vma);
-        if (error && *reason)
-            return error; // which says more
         if (error)
-            return build_refuse(error, reason, "its memory at %llx %.40s cannot be made: error %d",
-                                vma->start, text(package, vma->name), -error);
+            return error;
+        error = advise(vma);
+        if (error)
+            return cannot_make(error, package, vma, reason);
     }
     error = write_pages(package);
     for (size_t i = 0; i < package->vmas_count && !error; i++)
